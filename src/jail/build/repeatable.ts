@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Heard } from '../engine/conversation.js';
 import { type OpenFingerprint, openFingerprint, wholeJail } from '../record/fingerprint.js';
 import { notesDirectory } from '../record/protection.js';
+import type { NewResolution } from '../record/remembered-resolution.js';
 import type { StateBlock } from '../record/state-blocks.js';
 import { copiedTrees } from '../target.js';
 import { stageName } from '../write/new-jail.js';
@@ -32,23 +33,23 @@ export interface RepeatableBuild {
  * Returns how a build can be repeated.
  *
  * @param root the jail's real path
+ * @param remembered what it depends on
  * @returns undefined if it cannot, or if the new jail's parent directory had to be made
  */
 export function repeatableBuild(
-  { planned, record, conversation, verified }: Written,
+  { planned: { request, manifest }, record, conversation }: Written,
   root: string,
+  { sourceRoot, host, advice, jail }: NewResolution,
 ): RepeatableBuild | undefined {
-  const { resolution, request, manifest, sourceRoot } = planned;
   const heard = conversation?.heard();
-  if (heard === undefined || record === undefined || verified?.known === undefined)
-    return undefined;
+  if (heard === undefined || record === undefined) return undefined;
+  if (heard.base !== path.dirname(root)) return undefined;
   // The path of the sysroot may lead elsewhere later.
-  if (resolution.kind !== 'remembered' || (request.sysroot ?? '') !== sourceRoot) return undefined;
+  if ((request.sysroot ?? '') !== sourceRoot) return undefined;
   const whole = wholeJail(record, isPrivileged());
   if (whole === undefined) return undefined;
-  const { host, advice } = resolution.remembered;
   const entries = [...whole.entries];
-  const known = verified.known;
+  const hostBlocks = [...host];
   const name = path.basename(root);
   return {
     sourceRoot,
@@ -57,9 +58,14 @@ export function repeatableBuild(
     trees: copiedTrees(manifest).map((tree) => sourceRoot + tree),
     notes: notesDirectory(),
     conversation: heard,
-    host,
-    advice,
-    jail: [...known.absent, ...entries],
-    fingerprint: openFingerprint({ sourceRoot, host, jail: known, whole: { ...whole, entries } }),
+    host: hostBlocks,
+    advice: [...advice],
+    jail: [...jail.absent, ...entries],
+    fingerprint: openFingerprint({
+      sourceRoot,
+      host: hostBlocks,
+      jail,
+      whole: { ...whole, entries },
+    }),
   };
 }

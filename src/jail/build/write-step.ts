@@ -101,12 +101,12 @@ export async function writeStep(
   }
 }
 
-/** Returns whether the build is a function of its request and of what the remembered resolution depends on. */
+/** Returns whether the build is a function of its request and of what its resolution depends on. */
 function mayRepeat({ job, resolution }: Planned): boolean {
   const { isRepeatable, limits, record } = job.options;
   return (
     isRepeatable === true &&
-    resolution.kind === 'remembered' &&
+    (resolution.kind === 'closure' || resolution.kind === 'remembered') &&
     limits === undefined &&
     record !== false &&
     !recordedOptions(job).digests

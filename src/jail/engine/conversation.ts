@@ -7,6 +7,8 @@ import { ReplyKind, ReplyReader } from './protocol.js';
 
 /** What was said to the front as the writer, and what it replied other than that an operation is done. */
 export interface Heard {
+  /** The directory that it was about. */
+  readonly base: string;
   /** Requests as they were sent. */
   readonly requests: readonly Buffer[];
   /** Replies as they came, in any order. */
@@ -17,7 +19,7 @@ export interface Heard {
 export class Conversation {
   readonly #requests: (readonly Buffer[])[] = [];
   readonly #replies: Buffer[] = [];
-  #sessions = 0;
+  readonly #bases: string[] = [];
   #hasFailed = false;
 
   readonly open: OpenEngine = async (base, sourceRoot): Promise<Engine> => {
@@ -25,14 +27,15 @@ export class Conversation {
       ? NativeEngine.start(this.#connect, base, sourceRoot)
       : undefined;
     if (engine === undefined) this.#hasFailed = true;
-    this.#sessions++;
+    this.#bases.push(base);
     return engine ?? openEngine(base, sourceRoot);
   };
 
   /** Returns everything said in the one session; undefined if there were several, or if an operation failed. */
   heard(): Heard | undefined {
-    if (this.#hasFailed || this.#sessions !== 1) return undefined;
-    return { requests: this.#requests.flat(), replies: this.#replies };
+    const [base, ...others] = this.#bases;
+    if (this.#hasFailed || base === undefined || others.length > 0) return undefined;
+    return { base, requests: this.#requests.flat(), replies: this.#replies };
   }
 
   readonly #connect: Connect = (receiver): Connection => {

@@ -182,6 +182,9 @@ static void build(const struct script *script, const struct new_target *target)
 	case UNCONFIRMED:
 		report_unconfirmed(&replay);
 	case INTERRUPTED:
+		if (!replay.is_clean)
+			fail(128 + replay.signal, "ended by a signal; some changes could not be undone; "
+						  "the next build repairs them");
 		fail(128 + replay.signal, "ended by %s, nothing was changed", name_of(replay.signal));
 	default:
 		if (replay.state >= 0)

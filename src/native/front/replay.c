@@ -206,112 +206,134 @@ static bool rename_paths(struct job *job, const struct replay *replay)
 	return true;
 }
 
-/* Returns the next job in the script, NULL at its end or at a request that a new jail does not need. */
-static struct job *next_job(const char **at, const struct replay *replay)
-{
-	const char *end = replay->script->requests + replay->script->requests_length;
+/* The conversation, as jobs. */
+struct steps {
+	struct job **jobs;
+	size_t count, next;
+};
 
-	while (end - *at > 4) {
-		uint32_t length = parse_number((const uint8_t *)*at, 4);
-		const char *request = *at + 4;
-		if (length == 0 || length > (size_t)(end - request))
-			return NULL;
-		*at = request + length;
-		/* The base and the source root are open, and are closed at the end. */
-		if (*request == 'B' || *request == 'E')
-			continue;
-		if (*request != 'R')
-			return NULL;
-		uint8_t *bytes = malloc(length);
-		if (bytes == NULL)
-			return NULL;
-		memcpy(bytes, request, length);
-		struct job *job = parse_job(bytes, length);
-		if (job->count > 0 && rename_paths(job, replay))
-			return job;
-		free_job(job);
+/* Returns NULL for a request that changes something else. */
+static struct job *parse_request(const char *request, uint32_t length, const struct replay *replay)
+{
+	uint8_t *bytes = malloc(length);
+
+	if (bytes == NULL)
 		return NULL;
-	}
+	memcpy(bytes, request, length);
+	struct job *job = parse_job(bytes, length);
+	if (job->count > 0 && rename_paths(job, replay))
+		return job;
+	free_job(job);
 	return NULL;
 }
 
-static bool is_single(const struct job *job, uint8_t type)
+static bool is_single(const struct steps *steps, size_t at, uint8_t type)
 {
-	return job->count == 1 && job->operations[0].type == type;
+	const struct job *job = at < steps->count ? steps->jobs[at] : NULL;
+
+	return job != NULL && job->count == 1 && job->operations[0].type == type;
 }
 
-/* Carries out all jobs of the same run, and makes the first of the next one the current job. */
-static bool carry_out_run(struct replay *replay, const char **at, struct job **job, bool may_end)
+/* Takes all requests. Returns whether they are the steps of jail/write/new-jail.ts: a lock first, and later a name. */
+static bool take_steps(const struct replay *replay, struct steps *steps)
 {
-	uint32_t run = (*job)->run;
+	const char *at = replay->script->requests, *end = at + replay->script->requests_length;
+	size_t names = 0;
 
-	while (*job != NULL && (*job)->run == run) {
+	/* A request of a job has its length and more than ten bytes. */
+	steps->jobs = calloc((size_t)(end - at) / 14 + 1, sizeof(struct job *));
+	while (steps->jobs != NULL && end - at > 4) {
+		uint32_t length = parse_number((const uint8_t *)at, 4);
+		const char *request = at + 4;
+		if (length == 0 || length > (size_t)(end - request))
+			return false;
+		at = request + length;
+		/* The base and the source root are open already, and are closed at the end. */
+		if (*request == 'B' || *request == 'E')
+			continue;
+		struct job *job = *request == 'R' ? parse_request(request, length, replay) : NULL;
+		if (job == NULL)
+			return false;
+		steps->jobs[steps->count++] = job;
+		names += is_single(steps, steps->count - 1, OP_RENAME);
+	}
+	return at == end && names == 1 && is_single(steps, 0, OP_LOCK);
+}
+
+static void drop_steps(struct steps *steps)
+{
+	while (steps->next < steps->count)
+		free_job(steps->jobs[steps->next++]);
+	free(steps->jobs);
+}
+
+/* Carries out all jobs of the same run. */
+static bool carry_out_run(struct replay *replay, struct steps *steps, bool may_end)
+{
+	uint32_t run = steps->jobs[steps->next]->run;
+
+	while (steps->next < steps->count && steps->jobs[steps->next]->run == run) {
+		struct job *job = steps->jobs[steps->next++];
 		posted_jobs++;
-		posted_operations += (*job)->count;
-		post_job(*job);
-		*job = next_job(at, replay);
+		posted_operations += job->count;
+		post_job(job);
 	}
 	return wait_for_replies(replay, may_end);
 }
 
-/* Takes the steps of jail/write/new-jail.ts: a lock, everything in the stage, the name, and what follows. */
-static enum replayed take_steps(struct replay *replay, struct job **job, const char **at, bool *is_locked)
+static enum replayed carry_out_steps(struct replay *replay, struct steps *steps, bool *is_locked)
 {
-	if (*job == NULL || !is_single(*job, OP_LOCK) || !carry_out_run(replay, at, job, false))
+	if (!carry_out_run(replay, steps, false))
 		return DIFFERENT;
 	*is_locked = true;
 	if (!is_nothing(base_fd, replay->target->name))
 		return DIFFERENT;
-	while (*job != NULL && !is_single(*job, OP_RENAME)) {
-		if (!carry_out_run(replay, at, job, true))
+	while (!is_single(steps, steps->next, OP_RENAME)) {
+		if (!carry_out_run(replay, steps, true))
 			return replay->signal == 0 ? DIFFERENT : INTERRUPTED;
 	}
-	if (*job == NULL || came_count != expected_count || !replay->is_good(replay))
+	if (came_count != expected_count || !replay->is_good(replay))
 		return DIFFERENT;
 	take_signal(replay);
 	if (replay->signal != 0)
 		return INTERRUPTED;
-	if (!carry_out_run(replay, at, job, false))
+	if (!carry_out_run(replay, steps, false))
 		return DIFFERENT;
-	while (*job != NULL) {
-		if (!carry_out_run(replay, at, job, false))
+	while (steps->next < steps->count) {
+		if (!carry_out_run(replay, steps, false))
 			return UNCONFIRMED;
 	}
-	return *at == replay->script->requests + replay->script->requests_length ? REPLAYED : UNCONFIRMED;
+	return REPLAYED;
 }
 
 /* Undoes what jail/write/transaction.ts would undo, and leaves the writer as it was before. */
-static enum replayed clean_up(const struct replay *replay, enum replayed how, bool is_locked)
+static void clean_up(struct replay *replay, bool is_locked)
 {
-	if (is_locked && remove_entry(base_fd, replay->target->stage) < 0)
-		how = DIFFERENT;
+	replay->is_clean = !is_locked || remove_entry(base_fd, replay->target->stage) == 0;
 	release_locks();
 	drop_jobs();
-	return how;
 }
 
 enum replayed replay_conversation(struct replay *replay)
 {
-	const char *at = replay->script->requests;
+	struct steps steps = { 0 };
 	sigset_t before;
 	bool is_locked = false;
 	enum replayed how = DIFFERENT;
-	struct job *job = NULL;
 
 	if (!take_expected(replay->script) || !catch_ends(&before))
 		return DIFFERENT;
 	mode_t mask = umask(0);
 	reply_with(take_reply);
-	job = next_job(&at, replay);
-	how = take_steps(replay, &job, &at, &is_locked);
-	if (job != NULL)
-		free_job(job);
+	if (take_steps(replay, &steps))
+		how = carry_out_steps(replay, &steps, &is_locked);
+	drop_steps(&steps);
 	replay->error = first_error;
 	if (how == DIFFERENT || how == INTERRUPTED)
-		how = clean_up(replay, how, is_locked);
+		clean_up(replay, is_locked);
 	reply_with(NULL);
 	umask(mask);
-	/* Those that arrived since the jail is in place end nothing, as in Node. */
+	/* Once the jail is in place, signals end nothing, as in Node. */
 	if (how == DIFFERENT)
 		sigprocmask(SIG_SETMASK, &before, NULL);
 	close(signals_fd);

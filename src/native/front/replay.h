@@ -8,9 +8,9 @@
 enum replayed {
 	/* The jail is in place. */
 	REPLAYED,
-	/* Something was different: nothing is left of the attempt. */
+	/* Something was different, and the attempt was undone. */
 	DIFFERENT,
-	/* A signal ended it: nothing is left of the attempt. */
+	/* A signal ended the attempt, which was undone. */
 	INTERRUPTED,
 	/* The jail is in place, but the disk did not confirm it. */
 	UNCONFIRMED,
@@ -26,6 +26,8 @@ struct replay {
 	char stamp[STAMP_SIZE];
 	/* The signal that ended it, or the errno of the last failure. */
 	int signal, error;
+	/* Whether nothing is left of an attempt that was undone. */
+	bool is_clean;
 };
 
 /* Uses base_fd and source_fd, which are open. */
