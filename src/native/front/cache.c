@@ -21,18 +21,23 @@ static bool is_safe(int fd)
 int open_safe_directory(const char *path)
 {
 	char names[PATH_MAX], *rest = names;
-	int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (*path != '/' || strlen(path) >= sizeof(names) || fd < 0)
+	if (*path != '/' || strlen(path) >= sizeof(names))
 		return -1;
 	strcpy(names, path);
-	for (char *name; is_safe(fd); fd = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) {
-		name = strsep(&rest, "/");
+	int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	while (fd >= 0 && is_safe(fd)) {
+		char *name = strsep(&rest, "/");
 		while (name != NULL && *name == '\0')
 			name = strsep(&rest, "/");
 		if (name == NULL)
 			return fd;
+		int next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		close(fd);
+		fd = next;
 	}
+	if (fd >= 0)
+		close(fd);
 	return -1;
 }
 
