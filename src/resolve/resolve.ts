@@ -7,7 +7,7 @@ import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
 import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
 import { atOnce, type Steps } from '../manifest/steps.js';
 import { type Additions, needsAdditions, type Resolution } from './additions.js';
-import type { Advise } from './advice/advise.js';
+import type { Advisable } from './advice/advice-on.js';
 import { addRunTimeData } from './data/run-time-data.js';
 import { addTerminfo } from './data/terminfo.js';
 import { resolveEnvironment } from './environment.js';
@@ -41,7 +41,7 @@ export interface Closure {
   readonly warnings: readonly string[];
   /** Files that the programs may open at run time, and how to add them. */
   readonly hints: readonly string[];
-  /** What the programs may lack, the likeliest first. */
+  /** What the programs may lack, the likeliest first; only `resolveRequest` finds any. */
   readonly advice: readonly Advice[];
   /** Returns what was read of a file, by its identity. */
   readonly read: (identity: string) => ReadFile;
@@ -58,8 +58,6 @@ export interface ResolveContext {
   readonly additions?: Additions | undefined;
   /** What the packages of the request add: see `packagesOf`. */
   readonly packages?: BringPackages | undefined;
-  /** Returns advice on what the programs may lack: see `adviserOf`. */
-  readonly advise?: Advise | undefined;
   /** Known facts about files, which then need not be read. */
   readonly originals?: Originals | undefined;
   /** What earlier runs have read of files, to which this one adds. */
@@ -124,6 +122,8 @@ export class Resolving {
   readonly #followsScripts: boolean;
   readonly #brought: Brought | undefined;
   readonly #users: Set<string>;
+  #gaps: readonly ScriptGap[] = [];
+  #areScriptsFollowed = false;
 
   private constructor({ request, context, resolution, requested, warnings, brought }: Begun) {
     this.#request = request;
@@ -191,23 +191,35 @@ export class Resolving {
     return [...this.#users];
   }
 
+  /** What advice is based on; complete after {@link finish}. */
+  get advisable(): Advisable {
+    return {
+      resolution: this.#resolution,
+      requested: this.#requested,
+      gaps: this.#gaps,
+      outside: this.#outside,
+      areScriptsFollowed: this.#areScriptsFollowed,
+    };
+  }
+
   /** Whether {@link finish} needs a parser for shell scripts. */
   get followsScripts(): boolean {
     return this.#followsScripts;
   }
 
-  /** Adds the commands of scripts, and what packages add for these. */
-  #addCommands(syntax: ShellSyntax): { gaps: readonly ScriptGap[]; warnings: readonly string[] } {
+  /** Adds the commands of scripts, and what packages add for these; returns warnings. */
+  #addCommands(syntax: ShellSyntax): readonly string[] {
     const jailPath = jailPathOf(this.#environment);
     const { isBasic, complete } = this.#brought ?? {};
     const add = () => addScriptCommands(this.#resolution, syntax, jailPath, isBasic);
-    const gaps = add();
+    this.#gaps = add();
     const completed = complete?.();
-    if (completed === undefined) return { gaps, warnings: [] };
+    if (completed === undefined) return [];
     for (const name of completed.users) this.#users.add(name);
     addWanted(this.#resolution, completed);
     // Packages of these commands may contain scripts.
-    return { gaps: add(), warnings: completed.warnings };
+    this.#gaps = add();
+    return completed.warnings;
   }
 
   /**
@@ -220,11 +232,10 @@ export class Resolving {
     const request = this.#request;
     const resolution = this.#resolution;
     const { sysroot, sources, files, programs, searchPath } = resolution;
-    const { additions, advise } = this.#context;
-    const { gaps, warnings: onCommands } =
-      syntax === undefined || !this.#followsScripts
-        ? { gaps: [], warnings: [] }
-        : this.#addCommands(syntax);
+    const { additions } = this.#context;
+    this.#areScriptsFollowed = syntax !== undefined;
+    const onCommands =
+      syntax === undefined || !this.#followsScripts ? [] : this.#addCommands(syntax);
     const { terminals } = resolveEnvironment(request);
     const terminfo = request.terminfo ?? 'default';
     const ldCache = request.ldCache ?? 'generate';
@@ -247,7 +258,6 @@ export class Resolving {
     additions?.takeOut(resolution);
     files.refuseConflicts();
     const all = files.sorted();
-    const findings = { gaps, outside: this.#outside, areScriptsFollowed: syntax !== undefined };
     return {
       request: {
         programs: request.programs,
@@ -263,7 +273,7 @@ export class Resolving {
       missing: programs.missing,
       warnings: [...programs.warnings(), ...warnings],
       hints: programs.hints(),
-      advice: advise?.(resolution, this.#requested, findings) ?? [],
+      advice: [],
       read: (identity) => programs.read(identity),
       readSource: (path) => {
         if (files.isData(path)) return DATA;

@@ -105,6 +105,7 @@ int main(int argc, char **argv)
 	open_standard_streams();
 	find_dist(start.dist);
 	run_without_node(&start, argc, argv);
+	exec_without_node(&start, argc, argv);
 	if (argc > 2 && !is_verbose(argc, argv)) {
 		answer_without_node(&start, argc, argv);
 		build_without_node(&start, argc, argv);

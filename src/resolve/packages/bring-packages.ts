@@ -13,7 +13,7 @@ import type { ResolveRequest } from '../../manifest/request.js';
 import { baseName } from '../../text/base-name.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
-import { hasUser, ServiceHost, usersOf } from '../advice/configured-users.js';
+import { hasUser, type KnownPrograms, ServiceHost, usersOf } from '../advice/configured-users.js';
 import { languageOf } from '../advice/hints.js';
 import {
   isShell,
@@ -199,8 +199,12 @@ class Expansion {
     const { files, sysroot } = this.#resolution;
     this.#host ??= new ServiceHost(sysroot.probe, this.#database);
     const host = this.#host;
+    const known: KnownPrograms = {
+      runBy: (script, kind) => files.runBy(script, kind),
+      read: ({ stat }) => this.#resolution.programs.read(stat.identity),
+    };
     const found = programs.flatMap((program) =>
-      usersOf(host, this.#resolution, program, this.#families.ownersOf(program.trace)),
+      usersOf(host, known, program, this.#families.ownersOf(program.trace)),
     );
     return [...new Set(found.map(({ name }) => name))].filter((name) => !hasUser(files, name));
   }
