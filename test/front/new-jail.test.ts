@@ -312,6 +312,35 @@ describe('a build of a new jail, repeated', { ...NEEDS_FRONT, ...needs('sh') }, 
     rmSync(stageOf(other), { recursive: true });
   });
 
+  test('begins nothing without descriptors for it', async () => {
+    await repeated('--no-sync');
+    const jail = fresh();
+    const script = 'ulimit -n 12 && exec "$0" "$@"';
+    const { status, stderr } = exec('sh', ['-c', script, FRONT, ...words(jail, '--no-sync')], {
+      env: counting.env,
+    });
+    assert.equal(status, 1);
+    assert.match(stderr, /too many open files: the limit is 12/);
+    assert.deepEqual([existsSync(jail), existsSync(stageOf(jail))], [false, false]);
+  });
+
+  test('leaves to Node a jail for which a note about another with its inode may be', async () => {
+    await repeated('--no-sync');
+    const jail = fresh();
+    mkdirSync(stageOf(jail), { mode: 0o700 });
+    const notes = process.getuid?.() === 0 ? '/var/lib/jailbuild' : `${directory}/state/jailbuild`;
+    const note = `${notes}/unprotected/${statSync(stageOf(jail)).ino}`;
+    mkdirSync(path.dirname(note), { recursive: true, mode: 0o700 });
+    appendFileSync(note, `${jail}\0`);
+    try {
+      const { status, starts } = build(jail, ['--no-sync']);
+      assert.deepEqual([status, starts], [0, 1]);
+      isAsOfNode(jail);
+    } finally {
+      rmSync(note, { force: true });
+    }
+  });
+
   test(
     'keeps the attributes of programs with capabilities',
     needsRoot('setcap', 'getcap'),

@@ -130,7 +130,11 @@ function jobOf(wanted: Wanted, interrupt?: Interrupt): BuildJob {
       digests: args['dry-run'] === true || args.manifest !== undefined,
       recordDigests: args.digests ?? false,
       record: !args['no-record'],
-      isRepeatable: !args.verbose && buildKey()?.target === args.root && mayStoreAnswer(),
+      isRepeatable:
+        !args.verbose &&
+        wanted.file === undefined &&
+        buildKey()?.target === args.root &&
+        mayStoreAnswer(),
       ...changedPolicy(args),
       run: wanted.run,
       ...(wanted.file === undefined || !wanted.isDeclared ? {} : { file: wanted.file.path }),

@@ -122,6 +122,8 @@ extern int base_error;
 #define MAX_REQUEST (1U << 30)
 void prepare_to_serve(void);
 void close_directories(void);
+/* Raises the soft limit of open files to the hard one. */
+void allow_many_files(void);
 /* Carries out one request and takes ownership of its bytes. */
 void serve(uint8_t *bytes, size_t length);
 

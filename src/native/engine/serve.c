@@ -55,7 +55,7 @@ static void ignore_signals(void)
 		signal(signals[i], SIG_IGN);
 }
 
-static void allow_many_files(void)
+void allow_many_files(void)
 {
 	struct rlimit limit;
 
