@@ -423,6 +423,7 @@ class Expansion {
         );
     const isFew = !isNamed && this.#few.has(member);
     const named = isFew && this.#drivers.has(member) ? this.#namedInData(wanted) : undefined;
+    const reason = { kind: 'package', name: member.name } as const;
     const missing: string[] = [];
     let found = 0;
     for (const path of wanted) {
@@ -434,7 +435,7 @@ class Expansion {
         continue;
       }
       if (trace.stat.type === 'file') found++;
-      this.#add(trace, { kind: 'package', name: member.name }, member);
+      this.#add(trace, reason, member);
       this.#addAlternatives(path, member);
     }
     if (missing.length === 0) return;
@@ -466,7 +467,7 @@ class Expansion {
   /** Returns whether a file is not a program, or is a requested or mentioned one. */
   #isStarted(path: string): boolean {
     const [, name] = PROGRAM.exec(path) ?? [];
-    return name === undefined || this.#isMentioned(name) || this.#resolution.files.has(path);
+    return name === undefined || this.#resolution.files.has(path) || this.#isMentioned(name);
   }
 
   #incomplete({ name }: InstalledPackage, problem: string, isFatal: boolean): void {
