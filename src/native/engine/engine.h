@@ -176,7 +176,7 @@ int open_source(const char *path, int flags);
 int open_parent(struct worker *worker, const char *path, const char **name);
 void forget_directory(struct worker *worker);
 
-/* check.c: returns whether everything a block lists is unchanged below a directory */
+/* check.c: returns whether everything a block lists is unchanged */
 bool check_block(int root, const struct operation *operation);
 
 /* survey.c: replies with a directory's entries and their attributes; 0, or -1 with errno */
