@@ -96,6 +96,10 @@ export function adviserOf(probe: Sysroot, database: PackageDatabase | undefined)
     new Adviser(probe, database, resolution).run(requested, findings).map(({ advice }) => advice);
 }
 
+/** Matches a library that is not where the loader looks for libraries. */
+const MODULE = /^\/usr\/lib\/([^/]+-linux-[^/]+\/)?(?![^/]+-linux-[^/]+\/)[^/]+\/.*\.so$/;
+const FONT_LIBRARY = /\/libfontconfig\.so\.[^/]+$/;
+const FONTS = '/etc/fonts/fonts.conf';
 const CERTIFICATES = ['/etc/ssl/certs', '/etc/pki/tls/certs', '/etc/ssl/cert.pem'];
 
 class Adviser {
@@ -186,6 +190,9 @@ class Adviser {
       say(3, 'data', `${name} names ${secret}, which is not world-readable`, ['--include', secret]);
     }
     const shell = this.#shellOf(program.trace, imports, named, owners);
+    if (!found.some(({ advice }) => advice.add.includes('--with-package'))) {
+      this.#sayFonts(elf, name, say);
+    }
     // --with-package adds the shell too.
     const isBrought = found.some(({ advice }) => advice.add.includes('--with-package'));
     if (shell !== undefined && !isBrought && !this.#lacks.has(shell)) {
@@ -411,6 +418,19 @@ class Adviser {
     }
   }
 
+  /** Advises on the configuration and fonts of a program that finds fonts through a library. */
+  #sayFonts(
+    elf: ElfFile | undefined,
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    if (elf === undefined || this.#database === undefined || this.#lacks.has(FONTS)) return;
+    const library = this.#parts.loadedBy(elf, FONT_LIBRARY);
+    if (library === undefined || !isTrace(this.#probe.trace(FONTS))) return;
+    const text = `${name} finds fonts through ${baseName(library)}, but the jail has no ${FONTS}`;
+    say(2, 'data', text, ['--with-package']);
+  }
+
   #madeBy(owner: InstalledPackage): readonly Trace[] {
     const known = this.#made.get(owner);
     if (known !== undefined || this.#database === undefined) return known ?? [];
@@ -452,6 +472,7 @@ class Adviser {
             (!CONFIGURATION.test(trace.path) || owners.includes(item)) &&
             (owners.includes(item) ||
               all(item) ||
+              (by === program.trace && among.length === 1 && this.#families?.isData(item)) ||
               (near.has(sourceOf(item)) && isOfFamily(item))) &&
             (by === program.trace ||
               this.#mayNeed(by, item) ||
@@ -470,6 +491,7 @@ class Adviser {
           packages.size === 1 &&
           (first.by === program.trace || this.#isOfSource(first.by, near)) &&
           !owners.includes(first.owner) &&
+          !this.#hasModules(first.owner) &&
           !owners.some((owner) => this.#hasData(owner)) &&
           !this.#startsOthers(program.trace);
         say(
@@ -571,6 +593,11 @@ class Adviser {
         !NOISE.test(file) &&
         isRunTimeFile(file),
     );
+  }
+
+  /** Returns whether a package has modules, which may need more than their package. */
+  #hasModules(owner: InstalledPackage): boolean {
+    return this.#database?.filesOf(owner)?.some((file) => MODULE.test(file)) ?? false;
   }
 
   /** Returns whether a library is of one of the given source packages. */

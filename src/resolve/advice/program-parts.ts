@@ -86,6 +86,20 @@ export class ProgramParts {
     return (elf.dynamic?.needed ?? []).flatMap((name) => this.#libraries?.get(name) ?? []);
   }
 
+  /** Returns a library that an object needs, directly or through others, by its path. */
+  loadedBy(elf: ElfFile, wanted: RegExp): string | undefined {
+    const { files, programs } = this.#resolution;
+    if (!files.withReason('needed').some((path) => wanted.test(path))) return undefined;
+    const seen = new Set(this.librariesOf(elf));
+    for (const path of seen) {
+      if (wanted.test(path)) return path;
+      const found = this.#probe.trace(path);
+      const library = isTrace(found) ? programs.read(found.stat.identity).elf : undefined;
+      for (const other of library === undefined ? [] : this.librariesOf(library)) seen.add(other);
+    }
+    return undefined;
+  }
+
   /** Returns the packages that a library belongs to. */
   ownersOfLibrary(path: string): readonly InstalledPackage[] {
     let owners = this.#linked.get(path);

@@ -24,7 +24,7 @@ import {
 } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
-import { madeConfiguration } from './made-configuration.js';
+import { madeConfiguration, madeState } from './made-configuration.js';
 import {
   essentialCommands,
   type Mentions,
@@ -60,6 +60,10 @@ const MAX_DATA_FILES = 256;
 const MIN_END = 4;
 /** The C library, through which all programs could start others. */
 const LIBC = /^libc\.(so|musl)\b/;
+/** A module in the language of a script. */
+const SOURCE = /^\/usr\/(lib|share)\/.*\.(lua|p[lmy]|php|rb|tcl)$/;
+/** The maximum number of modules of a package that are searched for names of programs. */
+const MAX_SOURCES = 64;
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
 /** Modules that a library loads, in a directory of its own. */
@@ -163,6 +167,7 @@ class Expansion {
       this.#addPackage(member, named.has(member), isCompiled, isOwn);
     }
     this.#addUnowned(all);
+    if (withPackage) this.#addState(family);
     if (withPackage) this.#addNamed(requested, family, all);
     return {
       warnings: this.#warnings,
@@ -344,14 +349,29 @@ class Expansion {
           if (!owner.isEssential) this.#drivers.add(owner);
         }
       }
-      if (elf === undefined) this.#mentions.push(scriptMentions(sysroot, trace));
-      else if (startsPrograms(facts?.imports ?? []) || this.#startsByLibrary(elf)) {
+      if (elf === undefined) {
+        this.#mentions.push(scriptMentions(sysroot, trace));
+        if (!isShellScript) this.#mentions.push(...this.#mentionsOfModules(trace));
+      } else if (startsPrograms(facts?.imports ?? []) || this.#startsByLibrary(elf)) {
         this.#mentions.push(mentionsOf(sysroot, trace, elf));
         // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
         const own = baseName(trace.path);
         this.#mentions.push((name) => name.length >= MIN_END && own.endsWith(name));
       }
     }
+  }
+
+  /** Returns what the modules of a script's own package mention, in which most of it may be. */
+  #mentionsOfModules(script: Trace): Mentions[] {
+    const { sysroot } = this.#resolution;
+    const modules = this.#families
+      .ownersOf(script)
+      .flatMap((owner) => this.#database.filesOf(owner) ?? [])
+      .filter((file) => SOURCE.test(file));
+    return modules.slice(0, MAX_SOURCES).flatMap((file) => {
+      const trace = sysroot.probe.trace(file);
+      return isTrace(trace) && trace.stat.type === 'file' ? [scriptMentions(sysroot, trace)] : [];
+    });
   }
 
   /**
@@ -500,6 +520,15 @@ class Expansion {
     }
   }
 
+  /** Adds the empty files of state that the installations of packages made. */
+  #addState(family: ReadonlySet<InstalledPackage>): void {
+    for (const member of family) {
+      for (const file of madeState(this.#resolution.sysroot, member, this.#database)) {
+        this.#add(file, { kind: 'package', name: member.name }, member);
+      }
+    }
+  }
+
   /** Adds what programs name from packages that theirs depend on, or whose libraries they load. */
   #addNamed(
     requested: readonly FoundProgram[],
@@ -531,12 +560,17 @@ class Expansion {
     );
     const owners = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     const allowed = this.#allowedOwners(family);
+    const own = new Set(requested.map(({ trace }) => trace.path));
     this.#addDataOfLibraries(family);
     this.#addConfigured(requested);
     for (const { name, trace, by, starts } of absent) {
       const among = owners.get(trace.path) ?? [];
       if (starts && among.some(({ isEssential }) => isEssential)) this.#addNamedProgram(name, by);
-      const owner = among.find((item) => allowed.has(item) && !brought.has(item));
+      const isOnly = own.has(by) && among.length === 1;
+      const owner = among.find(
+        (item) =>
+          (allowed.has(item) || (isOnly && this.#families.isData(item))) && !brought.has(item),
+      );
       if (owner === undefined || !isRunTimeFile(trace.path)) continue;
       const found = sysroot.trace(name);
       if (isTrace(found)) this.#addTree(found, { kind: 'named', by, package: owner.name });
@@ -552,20 +586,22 @@ class Expansion {
   }
 
   /**
-   * Adds what libraries of other packages name from the data of their own packages: scripts,
-   * tables.
+   * Adds what libraries name from the data of their own packages: modules, and for libraries of other
+   * packages than the programs' scripts and tables.
    */
   #addDataOfLibraries(family: ReadonlySet<InstalledPackage>): void {
     const { sysroot, files, programs } = this.#resolution;
     const base = this.#families.base();
     for (const [path, owners] of this.#database.ownersOf(files.withReason('needed'))) {
-      const owner = owners.find((item) => !base.has(item) && !family.has(item));
+      const owner = owners.find((item) => !base.has(item));
       if (owner === undefined || !this.#hasData(owner)) continue;
       const library = sysroot.trace(path);
       if (!isTrace(library)) continue;
       const { elf } = programs.read(library.stat.identity);
       if (elf === undefined) continue;
+      // Other packages add modules to its directories, too.
       this.#addModules(owner, library, elf);
+      if (family.has(owner)) continue;
       const named = this.#namedBy(library, elf).filter(({ name }) => SHARED.test(name));
       const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
       for (const { name, trace } of named) {

@@ -284,4 +284,87 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
     const paths = pathsOf('wraps', '--with-package');
     assert.ok(paths.has('/usr/bin/packs') && paths.has('/usr/bin/sh'));
   });
+
+  test('a program comes with one of the dictionaries that it recommends', () => {
+    const fields = 'Recommends: words-en | words\n';
+    root.install(
+      'spells',
+      { '/usr/bin/spells': naming('/usr/lib/spells'), '/usr/lib/spells/a': '' },
+      fields,
+    );
+    root.install('words-nl', { '/usr/share/nl/words': '' }, 'Provides: words\n');
+    assert.ok(!pathsOf('spells', '--with-package').has('/usr/share/nl/words'));
+    root.install('words-de', { '/usr/share/de/words': '' }, 'Provides: words\nArchitecture: all\n');
+    assert.ok(pathsOf('spells', '--with-package').has('/usr/share/de/words'));
+  });
+
+  test('a script comes with modules of other packages, and programs that its own modules start', () => {
+    root.install('python', { '/usr/bin/python3': naming('hi') });
+    root.install('jq9', { '/usr/bin/j9': naming('hi'), '/usr/bin/j8': naming('hi') });
+    const completes = '/usr/lib/python3/dist-packages/completes.py';
+    root.install(
+      'completes',
+      { [completes]: '', '/usr/bin/completes': '#!/usr/bin/python3\n' },
+      'Section: python\nArchitecture: all\n',
+    );
+    root.install(
+      'query',
+      {
+        '/usr/bin/query': '#!/usr/bin/python3\nimport query\n',
+        '/usr/lib/python3/dist-packages/query.py': 'Popen(["j9"])\n',
+      },
+      'Depends: jq9, completes, python\n',
+    );
+    const paths = pathsOf('query', '--with-package');
+    assert.ok(paths.has(completes) && paths.has('/usr/bin/j9'));
+    assert.ok(!paths.has('/usr/bin/j8') && !paths.has('/usr/bin/completes'));
+  });
+
+  test('a user to whom the installation of a package gives files is that of its programs', () => {
+    root.put('/etc/passwd', [...PASSWD, 'web:x:33:33::/srv:/bin/false'].join('\n'));
+    root.install('caches', { '/usr/sbin/caches': looksUp() });
+    const script = '/var/lib/dpkg/info/caches.postinst';
+    root.put(script, '#!/bin/sh\ngroupadd web\nchgrp web /srv\n');
+    assert.deepEqual(adviceOn('/usr/sbin/caches'), []);
+    for (const line of [
+      'chown -R web:web /srv',
+      'install -d -o web /srv',
+      'dpkg-statoverride --update --add web root 0750 /srv',
+    ]) {
+      root.put(script, `#!/bin/sh\n${line}\n`);
+      assert.deepEqual(
+        adviceOn('/usr/sbin/caches'),
+        ['caches names the user web, which the jail lacks: --user web'],
+        line,
+      );
+    }
+  });
+
+  test('empty files of state that an installation made come with packages, others do not', () => {
+    root.install('plays', { '/usr/bin/plays': naming('hi') });
+    const [scores, saved] = ['/var/games/plays/scores', '/var/games/plays/saved'];
+    root.put('/var/lib/dpkg/info/plays.postinst', `#!/bin/sh\ntouch ${scores}\ntouch ${saved}\n`);
+    root.put(scores, '');
+    root.put(saved, 'of me\n');
+    const paths = pathsOf('plays', '--with-package');
+    assert.ok(paths.has(scores) && !paths.has(saved));
+  });
+
+  test('a library with modules needs more than its package', () => {
+    const source =
+      '#include <stdio.h>\nint checker(char **v) { return puts("/usr/share/checker"); }';
+    installUsing('checker', source, { '/usr/share/checker/order': '' }, 'Source: uses-checker\n');
+    assert.deepEqual(adviceOn('uses-checker'), [
+      'uses-checker names /usr/share/checker, from libchecker: --package libchecker',
+    ]);
+    installUsing(
+      'speller',
+      source.replaceAll('checker', 'speller'),
+      { '/usr/share/speller/order': '', '/usr/lib/speller/words.so': '' },
+      'Source: uses-speller\n',
+    );
+    assert.deepEqual(adviceOn('uses-speller'), [
+      'uses-speller names /usr/share/speller, from libspeller: --with-package',
+    ]);
+  });
 });
