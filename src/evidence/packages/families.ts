@@ -13,7 +13,8 @@ const PROGRAM = /^(\/usr)?\/s?bin\/./;
 /** A program, also of a package with directories of its own. */
 const BINARY = /\/s?bin\/[^/]+$/;
 /** A program that makes the caches of its package's data, by the convention for its name. */
-const UPDATES = /\/update-[^/]+$/;
+const UPDATES = /^(\/usr)?\/s?bin\/update-[^/]+$/;
+const OF_DATA = /^\/usr\/share\/./;
 const OBJECT = /\.so$/;
 /** Libraries where the loader looks for them. */
 const LINKED = /^(\/usr)?\/lib(32|64|x32)?(\/[^/]+-linux-[^/]+)?\/[^/]+\.so[.\d]*$/;
@@ -212,8 +213,8 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns the files that no package owns in directories that only these packages own: caches,
-   * links and configuration made during installation. Skips secrets and files that not everyone may
+   * Returns the files that no package owns in directories that only these packages own, or that one of
+   * them updates: caches, links and configuration made during installation. Skips secrets and files that not everyone may
    * read.
    *
    * @param isWanted skips paths, and directories with all their content
@@ -238,7 +239,12 @@ export class PackageFamilies {
     const candidates: string[] = [];
     for (const directory of directories) {
       const among = owners.get(directory);
-      if (among === undefined || among.some((owner) => !packages.has(owner))) continue;
+      if (among === undefined) continue;
+      // A package that updates its data makes caches beside the data of others.
+      const isMade =
+        OF_DATA.test(directory) &&
+        among.some((owner) => packages.has(owner) && this.#hasFile(owner, UPDATES));
+      if (!isMade && among.some((owner) => !packages.has(owner))) continue;
       candidates.push(...this.#unlisted(directory, own));
     }
     const owned = this.#database.ownersOf(candidates);

@@ -20,6 +20,7 @@ import {
   scriptPathEnds,
   scriptPaths,
 } from '../packages/named-paths.js';
+import { PAM } from '../packages/pam.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
 import { AbsentFiles } from './absent-files.js';
 import { AbsentParts } from './absent-parts.js';
@@ -192,6 +193,7 @@ class Adviser {
     const shell = this.#shellOf(program.trace, imports, named, owners);
     if (!found.some(({ advice }) => advice.add.includes('--with-package'))) {
       this.#sayFonts(elf, name, say);
+      this.#sayAuthentication(imports, name, say);
     }
     // --with-package adds the shell too.
     const isBrought = found.some(({ advice }) => advice.add.includes('--with-package'));
@@ -431,6 +433,20 @@ class Adviser {
     say(2, 'data', text, ['--with-package']);
   }
 
+  /** Advises on the configuration and modules of PAM, without which nobody can authenticate. */
+  #sayAuthentication(
+    imports: readonly string[],
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    if (this.#database === undefined || !imports.includes('pam_start')) return;
+    const directory = this.#probe.trace(PAM);
+    if (!isTrace(directory) || this.#lacks.holds(directory)) return;
+    say(3, 'data', `${name} authenticates through PAM, but the jail has no ${PAM}`, [
+      '--with-package',
+    ]);
+  }
+
   #madeBy(owner: InstalledPackage): readonly Trace[] {
     const known = this.#made.get(owner);
     if (known !== undefined || this.#database === undefined) return known ?? [];
@@ -638,7 +654,7 @@ class Adviser {
   #secretOf(named: readonly NamedPath[], owners: readonly InstalledPackage[]): string | undefined {
     const secrets = named.filter(
       ({ trace }) =>
-        /^\/etc\/[^/]+\//.test(trace.path) &&
+        /^\/(etc|var\/lib)\/[^/]+\//.test(trace.path) &&
         trace.stat.type === 'file' &&
         (trace.stat.mode & 0o004) === 0 &&
         !this.#resolution.files.has(trace.path),
@@ -646,8 +662,9 @@ class Adviser {
     if (secrets.length === 0 || this.#database === undefined) return undefined;
     const parents = secrets.map(({ trace }) => trace.path.replace(/\/[^/]+$/, ''));
     const byPath = this.#database.ownersOf(parents);
+    const near = new Set(owners.map(sourceOf));
     return secrets.find((_, index) =>
-      byPath.get(parents[index] ?? '')?.some((owner) => owners.includes(owner)),
+      byPath.get(parents[index] ?? '')?.some((owner) => near.has(sourceOf(owner))),
     )?.trace.path;
   }
 }

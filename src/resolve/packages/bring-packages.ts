@@ -35,6 +35,7 @@ import {
   quotedCommands,
   scriptMentions,
 } from './named-paths.js';
+import { PAM, PAM_LIBRARY, pamFiles } from './pam.js';
 
 /** The maximum size in bytes of a directory that is added whole because a program names it. */
 const MAX_NAMED_TREE = 64 << 20;
@@ -48,6 +49,10 @@ const MAX_STARTED = 3;
 
 /** A program of a package. */
 const PROGRAM = /^(?:\/usr)?\/s?bin\/([^/]+)$/;
+/** A program that is found through a link, if at all. */
+const IN_OWN_DIRECTORY = /^\/usr\/lib\/.*\/bin\/[^/]+$/;
+/** The maximum number of files of a package that only depends on others, such as a link to one. */
+const MAX_META = 2;
 /**
  * Matches data without an extension, or with that of a description. Larger files, in bytes, are not
  * descriptions.
@@ -70,6 +75,8 @@ const SHARED = /^\/usr\/share\/[^/]+\/./;
 const MODULE = /^(\/usr\/lib\/[^/]+-linux-[^/]+\/[^/]+)\/(?:.*\/)?[^/]+\.so$/;
 /** Modules that few programs load: engines, and those of services that the jail has not. */
 const SELDOM = /\/(engines-[\d.]+|ossl-modules|krb5|sasl2|gconv|systemd|debug)(\/|$)/;
+/** Configuration of PAM's modules. */
+const OF_MODULES = /^\/etc\/(security\/[^/]+|environment|login\.defs)$/;
 /** Character sets that programs with iconv commonly use; all of glibc's modules have 8 MB. */
 const USUAL_CHARSETS = ['ISO-8859-1', 'ISO-8859-15', 'UTF-16', 'UTF-32', 'CP1252'];
 
@@ -325,14 +332,41 @@ class Expansion {
    * names, as compilers start the assembler and linker.
    */
   #startedBy(family: ReadonlySet<InstalledPackage>): InstalledPackage[] {
-    const near = [...this.#families.dependencies(family, 1)].filter((other) => !family.has(other));
     const isCompiler = this.#families.isCompiler(family);
-    return near.filter((other) =>
-      this.#database.filesOf(other)?.some((file) => {
-        const [, name] = PROGRAM.exec(file) ?? [];
-        return name !== undefined && (isCompiler || this.#isMentioned(name));
-      }),
+    return this.#near(family).filter((other) =>
+      this.#database
+        .filesOf(other)
+        ?.some((file) => this.#namesOf(file).some((name) => isCompiler || this.#isMentioned(name))),
     );
+  }
+
+  /** Returns the dependencies of packages outside these, also through packages without parts. */
+  #near(family: ReadonlySet<InstalledPackage>): InstalledPackage[] {
+    const direct = [...this.#families.dependencies(family, 1)];
+    const near = new Set(direct);
+    for (const other of this.#families.dependencies(
+      direct.filter((item) => this.#isMeta(item)),
+      1,
+    ))
+      near.add(other);
+    return [...near].filter((other) => !family.has(other));
+  }
+
+  /** Returns whether a package only depends on others: default-jre-headless. */
+  #isMeta(member: InstalledPackage): boolean {
+    const listed = this.#database.filesOf(member) ?? [];
+    const directories = new Set(listed.map((file) => parentOf(file)));
+    const files = listed.filter((file) => !directories.has(file) && isRunTimeFile(file));
+    return files.length <= MAX_META;
+  }
+
+  /** Returns the names by which a program is found, also by an alternative; none for other files. */
+  #namesOf(file: string): string[] {
+    const [, name] = PROGRAM.exec(file) ?? [];
+    if (name !== undefined) return [name];
+    if (!IN_OWN_DIRECTORY.test(file)) return [];
+    this.#alternatives ??= alternativeLinks(this.#resolution.sysroot);
+    return this.#alternatives(file).flatMap((link) => PROGRAM.exec(link)?.[1] ?? []);
   }
 
   /** Records the names by which programs may start others. */
@@ -563,6 +597,7 @@ class Expansion {
     const own = new Set(requested.map(({ trace }) => trace.path));
     this.#addDataOfLibraries(family);
     this.#addConfigured(requested);
+    for (const program of requested) this.#addAuthentication(program);
     for (const { name, trace, by, starts } of absent) {
       const among = owners.get(trace.path) ?? [];
       if (starts && among.some(({ isEssential }) => isEssential)) this.#addNamedProgram(name, by);
@@ -645,6 +680,36 @@ class Expansion {
       for (const file of made) {
         if (owner === undefined || !named.has(file.path)) continue;
         this.#add(file, { kind: 'named', by: path, package: owner.name });
+      }
+    }
+  }
+
+  /** Adds what a program that authenticates through PAM needs, without passwords. */
+  #addAuthentication({ trace }: FoundProgram): void {
+    const { sysroot, files, programs } = this.#resolution;
+    const { elf, facts } = programs.read(trace.stat.identity);
+    if (elf === undefined || facts?.imports.includes('pam_start') !== true) return;
+    const library = files.withReason('needed').find((path) => PAM_LIBRARY.test(path));
+    if (library === undefined) return;
+    const name = baseName(trace.path);
+    const mentions = mentionsOf(sysroot, trace, elf);
+    const services = this.#families
+      .ownersOf(trace)
+      .flatMap((owner) => this.#database.filesOf(owner) ?? [])
+      .filter((file) => file.startsWith(`${PAM}/`))
+      .map((file) => baseName(file))
+      .filter((service) => service === name || mentions(service));
+    const { configuration, modules } = pamFiles(sysroot, new Set([name, ...services]), library);
+    const [owner] = this.#database.ownersOf([library]).get(library) ?? [];
+    if (owner === undefined) return;
+    const reason = { kind: 'named', by: library, package: owner.name } as const;
+    for (const file of [...configuration, ...modules]) this.#add(file, reason);
+    for (const module of modules) {
+      const read = programs.read(module.stat.identity).elf;
+      if (read === undefined) continue;
+      for (const { name: path } of this.#namedBy(module, read)) {
+        const found = OF_MODULES.test(path) ? sysroot.trace(path) : undefined;
+        if (found !== undefined && isTrace(found)) this.#add(found, reason);
       }
     }
   }

@@ -367,4 +367,81 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
       'uses-speller names /usr/share/speller, from libspeller: --with-package',
     ]);
   });
+
+  test('a script comes with a program that is found through an alternative, behind a package of none', () => {
+    const java = '/usr/lib/vm/bin/vm9';
+    root.install('vm', { [java]: naming('hi'), '/usr/lib/vm/lib/modules': '' });
+    root.install('default-vm', {}, 'Depends: vm\n');
+    root.link('/etc/alternatives/vm9', java);
+    root.link('/usr/bin/vm9', '/etc/alternatives/vm9');
+    root.put('/var/lib/dpkg/alternatives/vm9', `auto\n/usr/bin/vm9\n\n${java}\n1\n\n`);
+    const script =
+      '#!/bin/sh\nif [ -n "$VM" ]; then x=$VM; else x=$(which vm9); fi\n"$x" -version\n';
+    root.install('builds', { '/usr/bin/builds': script }, 'Depends: default-vm | vm-runtime\n');
+    const paths = pathsOf('builds', '--with-package');
+    assert.ok(paths.has(java) && paths.has('/usr/bin/vm9') && paths.has('/usr/lib/vm/lib/modules'));
+  });
+
+  test('a program that authenticates comes with what PAM reads for it, without passwords', () => {
+    const offers = 'int pam_start(void); int pam_start(void) { return 0; }';
+    const library = compile(offers, '-shared', '-Wl,-soname,libpam.so.0');
+    root.put('/libpam.so', library);
+    root.install('libpam', { '/usr/lib/libpam.so.0': library });
+    const using = compile(
+      'int pam_start(void); int main(void) { return pam_start(); }',
+      `${root.path}/libpam.so`,
+    );
+    root.install(
+      'enters',
+      { '/usr/bin/enters': using, '/etc/pam.d/enters': '' },
+      'Depends: libpam\n',
+    );
+    const module = compile('const char *p = "/etc/security/limits.conf";', '-shared');
+    root.put('/usr/lib/security/pam_ok.so', module);
+    root.put('/usr/lib/security/pam_never.so', module);
+    root.put('/etc/security/limits.conf', '');
+    root.install('others', { '/etc/pam.d/unused': 'auth required pam_never.so\n' });
+    root.put('/etc/pam.d/common', '-auth [success=1 default=ignore] pam_ok.so nullok\n');
+    root.put('/etc/pam.d/enters', '# auth required pam_never.so\n@include common\n');
+    root.put('/etc/shadow', 'root:x:1::::::\n');
+    assert.deepEqual(adviceOn('enters'), [
+      'enters authenticates through PAM, but the jail has no /etc/pam.d: --with-package',
+    ]);
+    const paths = pathsOf('enters', '--with-package');
+    for (const file of [
+      '/etc/pam.d/common',
+      '/usr/lib/security/pam_ok.so',
+      '/etc/security/limits.conf',
+    ])
+      assert.ok(paths.has(file), file);
+    for (const file of ['/etc/pam.d/unused', '/usr/lib/security/pam_never.so', '/etc/shadow'])
+      assert.ok(!paths.has(file), file);
+  });
+
+  test('a program of the same package is known by an option', () => {
+    const calls = 'execvp(c > 1 ? v[1] : "x", v);';
+    const source = `#include <stdio.h>\n#include <unistd.h>\nint main(int c, char **v) { puts("--bus-daemon"); puts("--bus-tool="); ${calls} }`;
+    const files = { '/usr/bin/bus-daemon': naming('hi'), '/usr/bin/bus-tool': naming('hi') };
+    root.install('bus', { '/usr/bin/runs-bus': compile(source), ...files });
+    assert.deepEqual(adviceOn('runs-bus'), [
+      'runs-bus names /usr/bin/bus-daemon, from bus: --with-package',
+    ]);
+    assert.ok(pathsOf('runs-bus', '--with-package').has('/usr/bin/bus-daemon'));
+  });
+
+  test('data that a program names is that of one package alone, also of no dependency', () => {
+    root.install('keys', { '/usr/share/keys/us': '' }, 'Architecture: all\n');
+    root.install('many', { '/usr/share/many/a': '' }, 'Architecture: all\n');
+    root.install('more', { '/usr/share/many/b': '' }, 'Architecture: all\n');
+    for (const name of ['keys', 'many']) {
+      root.install(`compiles-${name}`, {
+        [`/usr/bin/compiles-${name}`]: naming(`/usr/share/${name}`),
+      });
+    }
+    assert.deepEqual(adviceOn('compiles-keys'), [
+      'compiles-keys names /usr/share/keys, from keys: --package keys',
+    ]);
+    assert.ok(pathsOf('compiles-keys', '--with-package').has('/usr/share/keys/us'));
+    assert.deepEqual(adviceOn('compiles-many'), []);
+  });
 });
