@@ -64,11 +64,17 @@ export class FileFacts {
    * @param kind as for {@link get}
    */
   add(stat: FileAttributes, file: OpenFile, facts: string, kind = ''): void {
-    const key = keyOf(stat, kind);
-    if (key === undefined || stat.ctimeNs === undefined || stat.ctimeNs > this.#latest) return;
-    if (facts.length > this.#room || !file.isStill?.(stat)) return;
-    this.#room -= facts.length;
-    this.#added.set(key, facts);
+    if (file.isStill?.(stat)) this.#put(stat, facts, kind);
+  }
+
+  /** Adds facts that depend on more than the file, or replaces them. */
+  replace(stat: FileAttributes, facts: string, kind: string): void {
+    this.#put(stat, facts, kind);
+  }
+
+  /** Returns whether a file cannot have changed since it was inspected without another time. */
+  isSettled({ ctimeNs }: FileAttributes): boolean {
+    return ctimeNs !== undefined && ctimeNs <= this.#latest;
   }
 
   /** Stores what was added. */
@@ -76,8 +82,15 @@ export class FileFacts {
     if (this.#added.size === 0) return;
     // Another run may have stored some in the meantime.
     const kept = readFacts(this.#file, this.#name);
-    const added = [...this.#added].filter(([key]) => kept?.get(key) === undefined);
+    const added = [...this.#added].filter(([key, facts]) => kept?.get(key) !== facts);
     if (added.length > 0) storeCacheFile(this.#file, fileOf(this.#name, kept, added), MAX_FILES);
+  }
+
+  #put(stat: FileAttributes, facts: string, kind: string): void {
+    const key = keyOf(stat, kind);
+    if (key === undefined || !this.isSettled(stat) || facts.length > this.#room) return;
+    this.#room -= facts.length;
+    this.#added.set(key, facts);
   }
 }
 
@@ -160,8 +173,11 @@ function fileOf(
   const old = kept?.records ?? Buffer.alloc(0);
   const cut = old.length + size > MAX_RECORDS ? middleOf(old) : 0;
   const places: (readonly [hash: number, offset: number])[] = [];
+  const replaced = new Map(added.map(([key]) => [hashOf(key), key]));
   for (const [hash, offset] of kept?.places() ?? []) {
-    if (offset >= cut) places.push([hash, offset - cut]);
+    const key = replaced.get(hash);
+    const isReplaced = key !== undefined && textOf(old, offset, key) !== undefined;
+    if (offset >= cut && !isReplaced) places.push([hash, offset - cut]);
   }
   let end = old.length - cut;
   for (const { hash, record } of news) {

@@ -83,6 +83,8 @@ export class Sysroot {
   readonly #lists = new Map<string, string[]>();
   readonly #traces = new Map<string, Trace | TraceFailure>();
   #probe: Sysroot | undefined;
+  /** The view that this one was made from. */
+  #above: { readonly sysroot: Sysroot; readonly isRecorded: boolean } | undefined;
 
   /**
    * @param root a directory, or a virtual tree such as a plan
@@ -90,6 +92,12 @@ export class Sysroot {
    */
   constructor(root: string | FileView = '/') {
     this.#view = typeof root === 'string' ? directoryView(root) : root;
+  }
+
+  static #below(sysroot: Sysroot, isRecorded: boolean): Sysroot {
+    const below = new Sysroot(sysroot.#view);
+    below.#above = { sysroot, isRecorded };
+    return below;
   }
 
   /** Returns the root's path in the real file system, with all links resolved and no trailing slash; '' for `/`. */
@@ -117,8 +125,13 @@ export class Sysroot {
    * {@link observed}, not in this root's.
    */
   get probe(): Sysroot {
-    this.#probe ??= new Sysroot(this.#view);
+    this.#probe ??= Sysroot.#below(this, false);
     return this.#probe;
+  }
+
+  /** Returns a view of the same tree whose look-ups are recorded in its own {@link observed} and in this root's. */
+  part(): Sysroot {
+    return Sysroot.#below(this, true);
   }
 
   /** Looks a path up as stat(2) does, following links, and returns every hop. */
@@ -249,7 +262,10 @@ export class Sysroot {
     if (known !== undefined) return known;
     let names: string[] = [];
     try {
-      names = this.#view.names(canonical).sort();
+      names =
+        this.#above?.isRecorded === true
+          ? this.#above.sysroot.#listAt(canonical)
+          : this.#view.names(canonical).sort();
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
     }
@@ -289,7 +305,7 @@ export class Sysroot {
   }
 
   #lstat(canonical: string): FileStat | TraceFailure {
-    const known = this.#stats.get(canonical);
+    const known = this.#stats.get(canonical) ?? this.#known(canonical);
     if (known !== undefined) return known;
     const view = this.#view;
     const surveyed = view instanceof DirectoryView ? view.surveyed(canonical) : undefined;
@@ -305,6 +321,15 @@ export class Sysroot {
     }
     this.#stats.set(canonical, result);
     return result;
+  }
+
+  /** Takes what the view above has found; it need not look again. */
+  #known(canonical: string): FileStat | TraceFailure | undefined {
+    if (this.#above === undefined) return undefined;
+    const { sysroot, isRecorded } = this.#above;
+    const known = isRecorded ? sysroot.#lstat(canonical) : sysroot.#stats.get(canonical);
+    if (known !== undefined) this.#stats.set(canonical, known);
+    return known;
   }
 
   #noteSurveyed(canonical: string): void {

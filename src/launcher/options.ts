@@ -315,10 +315,8 @@ function fileParts(options: LaunchOptions): LauncherPart[] {
   const { proc = 'masked' } = options;
   return [
     switchPart('read-only', '--read-only', options.readOnly),
-    fixed(
-      ...valued('--overlay', options.overlay),
-      ...valued('--overlay-changes', options.overlayChangesFd),
-    ),
+    valuedPart('overlay', '--overlay', options.overlay),
+    fixed(...valued('--overlay-changes', options.overlayChangesFd)),
     switchPart('no-dev', '--dev', !options.ownDev),
     part(
       'proc',

@@ -51,7 +51,7 @@ function jailOf(pid: number, uid: number | undefined, uptime: number): RunningJa
   const at = `/proc/${pid}`;
   const owner = statSync(at).uid;
   if (uid !== undefined && owner !== uid) return [];
-  if (!/^(\/memfd:invoke_ns|\/.*\/invoke_ns)( \(deleted\))?$/.test(readlinkSync(`${at}/exe`)))
+  if (!/^(\/memfd:invoke_ns|\/.*\/invoke_ns)( \(deleted\))?$/s.test(readlinkSync(`${at}/exe`)))
     return [];
   if (readlinkSync(`${at}/ns/pid`) !== readlinkSync('/proc/self/ns/pid')) return [];
   const words = fromBytes(readFileSync(`${at}/cmdline`))
@@ -126,6 +126,13 @@ const WITHOUT_VALUE = new Set([
   ...['--mask-proc', '--no-proc', '--read-only', '--new-session', '--pty', '--die-with-parent'],
   ...['--disable-userns', ...FLAGS],
 ]);
+
+/** The options of the launcher as classified here; native/front/exec_rights.h has the same. */
+export const LAUNCHER_OPTIONS = {
+  withValue: WITH_VALUE,
+  flags: FLAGS,
+  withoutValue: WITHOUT_VALUE,
+} as const;
 
 /** Selects the arguments of a jail that determine the rights and the user of its command. */
 export function rightsOf(words: readonly string[]): {

@@ -57,20 +57,15 @@ export async function resolveRequest(
   const additions = await loadAdditions(request);
   const trees = survey === undefined ? undefined : additions?.trees?.(sysroot);
   if (trees !== undefined) sysroot.useSurvey(await survey?.(sysroot.prefix, trees));
-  const advise = isAdvised ? await loadAdviser(sysroot) : undefined;
-  const context = { sysroot, additions, packages: bring, advise, kept, goesOn };
+  const context = { sysroot, additions, packages: bring, kept, goesOn };
   const begun = atOnce(Resolving.begin(request, context));
   const { syntax, warnings: unread } = await loadSyntax(begun);
-  const closure = begun.finish(syntax);
+  if (syntax !== undefined) begun.addCommands(syntax);
+  const isWhole = begun.users.length === 0;
+  const closure = begun.finish(isWhole ? undefined : (additions ?? (await expand(request))));
+  const advice = isAdvised ? await findAdvice(begun, kept) : [];
   kept?.save();
-  const { users = [] } = request;
-  const added = begun.users.filter((name) => !users.some((user) => user.name === name));
-  if (added.length > 0) {
-    // Accounts are placed before programs are resolved, but packages tell which are needed.
-    const all = [...users, ...added.map((name) => ({ name }))];
-    return resolveRequest({ ...request, users: all }, reading);
-  }
-  return { ...closure, warnings: [...warnings, ...unread, ...closure.warnings] };
+  return { ...closure, advice, warnings: [...warnings, ...unread, ...closure.warnings] };
 }
 
 /**
@@ -89,12 +84,13 @@ export async function planRequest(
   return { closure, manifest: plan(closure) };
 }
 
-/** Uses a view of its own, since files read for advice are not part of the closure. */
-async function loadAdviser({ probe }: Sysroot) {
-  const { openPackages } = await import('../evidence/packages/open.js');
-  const { adviserOf } = await import('../resolve/advice/advise.js');
-  const { database } = await openPackages(probe);
-  return adviserOf(probe, database);
+async function findAdvice({ advisable }: Resolving, kept: KeptFiles | undefined) {
+  const { adviceOn } = await import('../resolve/advice/advice-on.js');
+  const openDatabase = async (probe: Sysroot) => {
+    const { openPackages } = await import('../evidence/packages/open.js');
+    return (await openPackages(probe)).database;
+  };
+  return adviceOn(advisable, { openDatabase, kept });
 }
 
 /** Opens package databases only for requests that need packages. */
@@ -129,7 +125,10 @@ async function loadSyntax({ followsScripts }: Resolving): Promise<{
 
 /** Loads profiles only if needed, since reading them takes several milliseconds. */
 async function loadAdditions(request: ResolveRequest): Promise<Additions | undefined> {
-  if (!needsAdditions(request)) return undefined;
+  return needsAdditions(request) ? expand(request) : undefined;
+}
+
+async function expand(request: ResolveRequest): Promise<Additions> {
   const { additionsOf } = await import('../profile/expand.js');
   return additionsOf(request);
 }

@@ -2,12 +2,13 @@ import { JailbuildError } from '../errors.js';
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
 import { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
+import type { AccountRequest } from '../manifest/account-request.js';
 import type { Advice } from '../manifest/advice.js';
 import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
 import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
 import { atOnce, type Steps } from '../manifest/steps.js';
 import { type Additions, needsAdditions, type Resolution } from './additions.js';
-import type { Advise } from './advice/advise.js';
+import type { Advisable } from './advice/advice-on.js';
 import { addRunTimeData } from './data/run-time-data.js';
 import { addTerminfo } from './data/terminfo.js';
 import { resolveEnvironment } from './environment.js';
@@ -41,7 +42,7 @@ export interface Closure {
   readonly warnings: readonly string[];
   /** Files that the programs may open at run time, and how to add them. */
   readonly hints: readonly string[];
-  /** What the programs may lack, the likeliest first. */
+  /** What the programs may lack, the likeliest first; only `resolveRequest` finds any. */
   readonly advice: readonly Advice[];
   /** Returns what was read of a file, by its identity. */
   readonly read: (identity: string) => ReadFile;
@@ -58,8 +59,6 @@ export interface ResolveContext {
   readonly additions?: Additions | undefined;
   /** What the packages of the request add: see `packagesOf`. */
   readonly packages?: BringPackages | undefined;
-  /** Returns advice on what the programs may lack: see `adviserOf`. */
-  readonly advise?: Advise | undefined;
   /** Known facts about files, which then need not be read. */
   readonly originals?: Originals | undefined;
   /** What earlier runs have read of files, to which this one adds. */
@@ -111,7 +110,8 @@ interface Begun {
 }
 
 /**
- * A resolution in two parts, so that the parser for scripts is loaded only if there are scripts.
+ * A resolution in parts, so that the parser for scripts and the accounts of the sysroot are loaded only if they are
+ * needed.
  */
 export class Resolving {
   readonly #request: ResolveRequest;
@@ -120,17 +120,19 @@ export class Resolving {
   readonly #outside: readonly OutsideProgram[];
   readonly #resolution: Resolution;
   readonly #requested: readonly FoundProgram[];
-  readonly #warnings: readonly string[];
+  readonly #warnings: string[];
   readonly #followsScripts: boolean;
   readonly #brought: Brought | undefined;
   readonly #users: Set<string>;
+  #gaps: readonly ScriptGap[] = [];
+  #areScriptsFollowed = false;
 
   private constructor({ request, context, resolution, requested, warnings, brought }: Begun) {
     this.#request = request;
     this.#context = context;
     this.#resolution = resolution;
     this.#requested = requested;
-    this.#warnings = warnings;
+    this.#warnings = [...warnings];
     this.#brought = brought;
     this.#users = new Set(brought?.users);
     const environment = context.additions?.environment ?? {};
@@ -186,52 +188,64 @@ export class Resolving {
     return new Resolving({ request, context, resolution, requested, warnings, brought });
   }
 
-  /** Users that the packages add; complete after {@link finish}. */
-  get users(): readonly string[] {
-    return [...this.#users];
+  /** Users that the packages add to those of the request; complete after {@link addCommands}. */
+  get users(): readonly AccountRequest[] {
+    const { users = [] } = this.#request;
+    const added = [...this.#users].filter((name) => !users.some((user) => user.name === name));
+    return added.map((name) => ({ name }));
   }
 
-  /** Whether {@link finish} needs a parser for shell scripts. */
+  /** What advice is based on; complete after {@link finish}. */
+  get advisable(): Advisable {
+    return {
+      resolution: this.#resolution,
+      requested: this.#requested,
+      gaps: this.#gaps,
+      outside: this.#outside,
+      areScriptsFollowed: this.#areScriptsFollowed,
+    };
+  }
+
+  /** Whether {@link addCommands} is to be called. */
   get followsScripts(): boolean {
     return this.#followsScripts;
   }
 
   /** Adds the commands of scripts, and what packages add for these. */
-  #addCommands(syntax: ShellSyntax): { gaps: readonly ScriptGap[]; warnings: readonly string[] } {
+  addCommands(syntax: ShellSyntax): void {
+    this.#areScriptsFollowed = true;
     const jailPath = jailPathOf(this.#environment);
     const { isBasic, complete } = this.#brought ?? {};
     const add = () => addScriptCommands(this.#resolution, syntax, jailPath, isBasic);
-    const gaps = add();
+    this.#gaps = add();
     const completed = complete?.();
-    if (completed === undefined) return { gaps, warnings: [] };
+    if (completed === undefined) return;
     for (const name of completed.users) this.#users.add(name);
     addWanted(this.#resolution, completed);
     // Packages of these commands may contain scripts.
-    return { gaps: add(), warnings: completed.warnings };
+    this.#gaps = add();
+    this.#warnings.push(...completed.warnings);
   }
 
   /**
-   * Adds the commands of scripts, run-time data, and what all jails have.
+   * Adds users, run-time data, and what all jails have.
    *
-   * @param syntax without it, commands of scripts are not added
+   * @param accounts adds the {@link users}, if there are any
    * @throws JailbuildError as {@link resolve}
    */
-  finish(syntax?: ShellSyntax): Closure {
-    const request = this.#request;
+  finish(accounts?: Pick<Additions, 'addUsers'>): Closure {
+    const added = accounts === undefined ? [] : this.users;
+    const request = withUsers(this.#request, added);
     const resolution = this.#resolution;
     const { sysroot, sources, files, programs, searchPath } = resolution;
-    const { additions, advise } = this.#context;
-    const { gaps, warnings: onCommands } =
-      syntax === undefined || !this.#followsScripts
-        ? { gaps: [], warnings: [] }
-        : this.#addCommands(syntax);
+    const { additions } = this.#context;
     const { terminals } = resolveEnvironment(request);
     const terminfo = request.terminfo ?? 'default';
     const ldCache = request.ldCache ?? 'generate';
     const libraryPath = request.libraryPath ?? [];
     const warnings = [
       ...this.#warnings,
-      ...onCommands,
+      ...(accounts?.addUsers(resolution, added) ?? []),
       ...addTerminfo(sysroot, files, terminfo, terminals),
       ...addRunTimeData(sysroot, files, programs, request),
     ];
@@ -247,7 +261,6 @@ export class Resolving {
     additions?.takeOut(resolution);
     files.refuseConflicts();
     const all = files.sorted();
-    const findings = { gaps, outside: this.#outside, areScriptsFollowed: syntax !== undefined };
     return {
       request: {
         programs: request.programs,
@@ -263,7 +276,7 @@ export class Resolving {
       missing: programs.missing,
       warnings: [...programs.warnings(), ...warnings],
       hints: programs.hints(),
-      advice: advise?.(resolution, this.#requested, findings) ?? [],
+      advice: [],
       read: (identity) => programs.read(identity),
       readSource: (path) => {
         if (files.isData(path)) return DATA;
@@ -272,6 +285,10 @@ export class Resolving {
       },
     };
   }
+}
+
+function withUsers(request: ResolveRequest, added: readonly AccountRequest[]): ResolveRequest {
+  return added.length === 0 ? request : { ...request, users: [...(request.users ?? []), ...added] };
 }
 
 /**

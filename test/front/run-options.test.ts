@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { OptionSpec } from '../../src/cli/command.js';
@@ -13,10 +13,18 @@ import { checkArguments } from '../../src/cli/usage.js';
 import { environmentOf, launcherArguments } from '../../src/launcher/options.js';
 import { canUncover } from '../../src/launcher/uncovering.js';
 import { Random } from '../campaign/random.js';
-import { exec, jailbuild, PROJECT } from '../support/cli.js';
+import { jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
-import { ENVIRONMENT, NEEDS_FRONT, OWN_CACHE } from './support.js';
+import {
+  assertOptions,
+  copyOfProgram,
+  frontLaunches,
+  frontOptions,
+  type Launch,
+  quoted,
+} from './launches.js';
+import { NEEDS_FRONT } from './support.js';
 
 const LINES = 3000;
 /** Minimum number of lines that the front takes; with fewer, little is compared. */
@@ -24,29 +32,11 @@ const TAKEN = 1000;
 
 const directory = tempDir();
 const OPTIONS: Readonly<Record<string, OptionSpec>> = runOptions;
-
-/** The rows of the front's table: name, spellings, kind. */
-const ROWS = [
-  ...readFileSync(`${PROJECT}/src/native/front/run_options.h`, 'utf8').matchAll(
-    /^OPTION\("([^"]+)", "([^"]+) ", (FLAG|VALUE|LIST), /gm,
-  ),
-].map(([, name = '', texts = '', kind = '']) => ({ name, spellings: texts.split(' '), kind }));
-
-function kindOf({ type, array }: OptionSpec): string {
-  if (type === 'boolean') return 'FLAG';
-  return array ? 'LIST' : 'VALUE';
-}
+const ROWS = frontOptions('run_options.h');
 
 test('the options of the front are those of run', () => {
   assert.ok(ROWS.length > 30);
-  for (const row of ROWS) {
-    const spec = OPTIONS[row.name];
-    assert.ok(spec !== undefined, row.name);
-    assert.deepEqual(
-      { ...row, spellings: [...row.spellings].sort() },
-      { name: row.name, spellings: [...spellings(row.name, spec)].sort(), kind: kindOf(spec) },
-    );
-  }
+  assertOptions(ROWS, OPTIONS);
 });
 
 /** Values of options, most of which are valid. */
@@ -135,6 +125,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
     'setuid',
     'sys_chroot',
   ],
+  overlay: ['tmpfs', 'tmpfs', '/none', '/srv/../none', 'none', '/', '/none/'],
   umask: ['077', '22', '0022', '7777', '8', '00022'],
   memory: [
     '512m',
@@ -196,11 +187,6 @@ function someWords(root: string, random: Random): string[] {
   return [...options.flat(), ...command];
 }
 
-interface Launch {
-  readonly words: readonly string[];
-  readonly environment: readonly string[];
-}
-
 /** Returns how the script starts the launcher; undefined if it refuses the line or warns. */
 async function scriptLaunch(words: readonly string[]): Promise<Launch | undefined> {
   try {
@@ -225,77 +211,6 @@ async function scriptLaunch(words: readonly string[]): Promise<Launch | undefine
   }
 }
 
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
-}
-
-/** A copy of the program whose launcher prints its arguments and environment, each ended by a NUL. */
-function copyOfProgram(): string {
-  const copy = `${directory}/dist`;
-  cpSync(path.join(PROJECT, 'dist'), copy, { recursive: true });
-  const native = `${copy}/native/linux-${process.arch}`;
-  const launcher = `${native}/invoke_ns`;
-  // A shell would change the environment.
-  writeFileSync(`${directory}/launcher.c`, PRINTER);
-  const built = exec('cc', ['-O1', '-o', launcher, `${directory}/launcher.c`]);
-  assert.equal(built.status, 0, built.stderr);
-  chmodSync(launcher, 0o755);
-  return `${native}/jailbuild`;
-}
-
-const PRINTER = `
-#include <stdio.h>
-extern char **environ;
-static void print(char **words, const char *end)
-{
-  for (; *words; words++) { fputs(*words, stdout); putchar(0); }
-  fputs(end, stdout);
-}
-int main(int argc, char **argv) { print(argv + 1, "\\1"); print(environ, ""); return argc == 0; }
-`;
-
-/** Runs lines by the front, where Node cannot be started; undefined for those that it leaves to Node. */
-function frontLaunches(
-  front: string,
-  root: string,
-  lines: readonly (readonly string[])[],
-): readonly (Launch | undefined)[] {
-  const script = `${directory}/lines`;
-  const call = `PATH=${directory}/none "$FRONT" run`;
-  writeFileSync(
-    script,
-    [
-      // Leaves the defaults behind.
-      `"$FRONT" run ${quoted(root)} -- true > ${directory}/first || exit 1`,
-      `exec 2> ${directory}/errors`,
-      ...lines.map(
-        (words) => `printf '\\2'; ${call} ${words.map(quoted).join(' ')}; printf '\\3%d' $?`,
-      ),
-    ].join('\n'),
-  );
-  // Temporary directories may lie where the cache is mounted.
-  const { stdout, stderr, status } = exec(
-    'unshare',
-    ['--mount', 'sh', '-c', `${OWN_CACHE} . ${script}`],
-    {
-      env: { ...ENVIRONMENT, PATH: ENVIRONMENT.PATH, FRONT: front },
-      cwd: directory,
-    },
-  );
-  assert.equal(status, 0, stderr);
-  const results = stdout.split('\x02').slice(1);
-  assert.equal(results.length, lines.length);
-  return results.map((text): Launch | undefined => {
-    const [output = '', end] = text.split('\x03');
-    if (end !== '0') return undefined;
-    const [words = [], environment = []] = output
-      .split('\x01')
-      .map((list) => list.split('\0').slice(0, -1));
-    const at = words.indexOf('--die-with');
-    return { words: at === 1 ? words.with(2, 'PARENT') : words, environment };
-  });
-}
-
 const RECORDED = `programs: [sh]
 run:
   command: [sh, -c, 'exit 0']
@@ -307,7 +222,7 @@ run:
 `;
 
 describe('runs that the front starts', { ...NEEDS_FRONT, ...needsRoot('unshare', 'cc') }, () => {
-  const front = copyOfProgram();
+  const front = copyOfProgram(directory);
   process.chdir(directory);
 
   for (const [title, jail, text] of [
@@ -326,10 +241,11 @@ describe('runs that the front starts', { ...NEEDS_FRONT, ...needsRoot('unshare',
       const built = jailbuild([root, '--file', file, '-q']);
       assert.equal(built.status, 0, built.stderr);
       if (jail === 'jail') symlinkSync(root, `${directory}/link`);
-      mkdirSync(`${directory}/none`, { recursive: true });
       const random = new Random(jail.length);
       const lines = Array.from({ length: LINES / 3 }, () => someWords(root, random));
-      const launches = frontLaunches(front, root, lines);
+      // Leaves the defaults behind.
+      const first = `"$FRONT" run ${quoted(root)} -- true > ${directory}/first || exit 1`;
+      const launches = frontLaunches(directory, front, 'run', lines, first);
       let taken = 0;
       for (const [index, words] of lines.entries()) {
         const launch = launches[index];

@@ -171,6 +171,12 @@ describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
     assert.match(stdout, /^0\n1\n2\n3\n$/);
   });
 
+  test('returns the status to a caller that ignores the ends of children', () => {
+    const ignoring = `timeout -s KILL 60 bash -c 'trap "" CHLD; exec "$@"' bash`;
+    const { status } = script(`${FIRST} ${ignoring} "$FRONT" run "$JAIL" -- sh -c 'exit 7'`);
+    assert.equal(status, 7);
+  });
+
   test('suggests prove if a command does not start', () => {
     const first = script('"$FRONT" run "$JAIL" -- no-such "a b"');
     assert.match(first.stderr, /prove/);

@@ -87,6 +87,18 @@ describe('facts of files', async () => {
     assert.equal(get('replaced'), undefined);
   });
 
+  test('are replaced if they depend on more than the file', () => {
+    add('one', 'of one');
+    for (const text of ['first', 'second']) {
+      const facts = new FileFacts(cache, 'me');
+      facts.replace(look('one').found.stat, text, ' more');
+      facts.save();
+      const kept = new FileFacts(cache, 'me');
+      assert.equal(kept.get(look('one').found.stat, ' more'), text);
+      assert.equal(kept.get(look('one').found.stat), 'of one');
+    }
+  });
+
   test('are not kept of a file that changed a moment ago', () => {
     writeFileSync(path.join(directory, 'new'), 'new');
     add('new', 'too early');

@@ -97,6 +97,19 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
     assert.equal(invoke('/etc/passwd').status, 126);
   });
 
+  test('returns it to a caller that ignores the ends of children, which the command then ignores too', () => {
+    // The script that starts the program is run by a shell, which does not pass this on.
+    const program = path.join(path.dirname(INVOKE_NS), `native/linux-${process.arch}/invoke_ns`);
+    const ignoring = ['20', 'bash', '-c', 'trap "" CHLD; exec "$@"', 'bash', program];
+    for (const options of [['-p'], ['-p', '--init']]) {
+      const run = (...command: string[]) =>
+        exec('timeout', ['-s', 'KILL', ...ignoring, ...options, ...command]);
+      assert.equal(run('bash', '-c', 'exit 3').status, 3);
+      const { stdout } = run('grep', 'SigIgn', '/proc/self/status');
+      assert.equal(stdout, 'SigIgn:\t0000000000010000\n');
+    }
+  });
+
   test('reports a failed step with its path and reason, and returns 125', () => {
     const failures: readonly (readonly [readonly string[], RegExp])[] = [
       [['-c', '/no/such', 'ls'], /change the root directory to \/no\/such: No such file/],

@@ -1,7 +1,7 @@
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 
 /** Root directories that may be links on a merged-/usr distribution. */
-const TOP_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
+export const TOP_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 
 /**
  * Returns the names by which a package database may know files: their own paths, and those through

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../../errors.js';
 import { isTrace, type Sysroot, type Trace, type TraceFailure } from '../../fs/sysroot.js';
-import { databaseNames, readIfThere } from './aliases.js';
+import { databaseNames, readIfThere, TOP_LINKS } from './aliases.js';
 import { type DpkgIndex, keepIndex, keptIndex } from './kept-index.js';
 import { allOf, licenseExpression } from './license.js';
 import {
@@ -94,6 +94,13 @@ export class DpkgDatabase implements PackageDatabase {
       return `${DATABASE}/status: is damaged: its packages are ignored`;
     }
     return database;
+  }
+
+  get stamps(): readonly string[] | undefined {
+    if (this.#state === undefined) return undefined;
+    // dpkg replaces these files, and the status file with each change of a list.
+    const files = ['status', 'status.d', 'info', 'diversions', 'arch'];
+    return [...files.map((name) => `${DATABASE}/${name}`), ...TOP_LINKS];
   }
 
   names(): readonly string[] {

@@ -38,6 +38,11 @@ export interface InstalledPackage extends Package {
 
 /** The packages of a sysroot. Everything is read on demand. */
 export interface PackageDatabase {
+  /**
+   * Paths of which one changes its attributes with each change of what the database returns; undefined
+   * if there are none.
+   */
+  readonly stamps?: readonly string[] | undefined;
   /** Returns the names of all packages. */
   names(): readonly string[];
   /** Finds a package by its name, or by `NAME:ARCHITECTURE` if several share the name. */

@@ -77,6 +77,10 @@ int make_snapshot(struct start *start, char *entry);
 /* Runs the launcher and exits if its arguments are known without Node; otherwise returns. */
 void run_without_node(const struct start *start, int argc, char **argv);
 
+/* exec.c */
+/* The same for a further command in a running jail. */
+void exec_without_node(const struct start *start, int argc, char **argv);
+
 /* answer.c */
 /* Prints what Node stored for this command, if it still holds, and exits; otherwise returns, with the key of the command. */
 void answer_without_node(struct start *start, int argc, char **argv);

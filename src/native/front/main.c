@@ -105,6 +105,7 @@ int main(int argc, char **argv)
 	open_standard_streams();
 	find_dist(start.dist);
 	run_without_node(&start, argc, argv);
+	exec_without_node(&start, argc, argv);
 	answer_without_node(&start, argc, argv);
 	find_node(start.node);
 	tune_memory(&start);

@@ -1,4 +1,4 @@
-/* Runs that the front starts without Node. */
+/* Runs, and further commands in running jails, that the front starts without Node. */
 #ifndef RUN_H
 #define RUN_H
 
@@ -62,10 +62,40 @@ bool read_defaults(const struct start *start, const char *root, struct defaults 
  * that is wrong.
  */
 bool parse_run(struct run *run, size_t count, char **words);
+/* As parse_run, for the words of `exec`: the root may also be a PID. */
+bool parse_exec(struct run *run, size_t count, char **words);
 /* Returns the place of recorded mounts in the order of mounts. */
 size_t row_of_tmpfs(void);
 /* Returns whether a path is in the form that Node's `path.resolve` returns. */
 bool is_resolved(const char *path);
+
+/* run_environment.c */
+/* Makes the environment of a command; returns false without memory. */
+bool make_environment(struct list *environment, const struct run *run, const struct defaults *defaults);
+/* Adds the launcher's options that pass on these variables. */
+bool add_names(struct list *list, const struct list *environment);
+
+/* launch.c */
+/*
+ * Starts the launcher with these words, of which it sets the first, forwards signals to it, and returns the exit status;
+ * -1 if the launcher is for Node to look for.
+ */
+int launch(const struct start *start, char **words, char **environment);
+
+/* A running jail. */
+struct jail {
+	/* Arguments of its launcher, without the program, and its root. */
+	struct list words;
+	const char *root;
+	/* The launcher, and the first process. */
+	long pid, init;
+	/* PID and start time of the process whose namespaces a further command joins. */
+	char entry[24], start[24];
+};
+
+/* jails.c */
+/* Finds the only running jail of this user with that root or PID; returns false for what Node is to handle. */
+bool find_jail(const char *name, struct jail *jail);
 
 /* run_words.c */
 /* Returns the launcher's arguments without the command, or NULL for what Node is to handle; sets its environment. */

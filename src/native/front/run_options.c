@@ -1,4 +1,7 @@
-/* Parses the common options of `run`, as the script does; what it does not know for certain, it leaves to Node. */
+/*
+ * Parses the common options of `run`, and those of `exec`, as the script does; what it does not know for certain, it leaves
+ * to Node.
+ */
 #define _GNU_SOURCE
 #include "run.h"
 
@@ -23,14 +26,28 @@ struct option {
 
 static take take_bind, take_tmpfs, take_dir, take_symlink, take_no_tmp, take_switch_on, take_switch_off, take_proc;
 static take take_variable, take_workdir, take_argv0, take_tty, take_hostname, take_network, take_shared, take_user;
-static take take_dropped, take_umask, take_memory, take_count, take_cpus, take_die_with_parent;
+static take take_overlay, take_dropped, take_umask, take_memory, take_count, take_cpus, take_die_with_parent;
 
-static const struct option options[] = {
 #define OPTION(name, spellings, kind, parser, part) { name, spellings, kind, parser, part },
+static const struct option options_of_run[] = {
 #include "run_options.h"
-#undef OPTION
 };
-#define OPTIONS (sizeof(options) / sizeof(options[0]))
+static const struct option options_of_exec[] = {
+#include "exec_options.h"
+};
+#undef OPTION
+
+/* The options of a command. */
+struct table {
+	const struct option *options;
+	size_t count;
+	/* Returns whether the script takes a positional word as it is. */
+	bool (*is_positional)(const char *word);
+};
+static bool names_jail(const char *word);
+#define TABLE(options, is_positional) { options, sizeof(options) / sizeof((options)[0]), is_positional }
+static const struct table run_table = TABLE(options_of_run, is_resolved), exec_table = TABLE(options_of_exec, names_jail);
+enum { MOST_OPTIONS = sizeof(options_of_run) / sizeof(options_of_run[0]) };
 
 static bool is_one_of(char character, const char *set)
 {
@@ -62,22 +79,22 @@ static bool is_spelling(const struct option *option, const char *word, size_t le
 	return false;
 }
 
-static const struct option *find_option(const char *word, size_t length)
+static const struct option *find_option(const struct table *table, const char *word, size_t length)
 {
-	for (size_t i = 0; i < OPTIONS; i++) {
-		if (is_spelling(&options[i], word, length))
-			return &options[i];
+	for (size_t i = 0; i < table->count; i++) {
+		if (is_spelling(&table->options[i], word, length))
+			return &table->options[i];
 	}
 	return NULL;
 }
 
 /* Returns the option of a word and its value, if the word has one; NULL for any other word. */
-static const struct option *read_option(char *word, char **value)
+static const struct option *read_option(const struct table *table, char *word, char **value)
 {
 	char *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
 
 	*value = equals == NULL ? NULL : equals + 1;
-	return find_option(word, equals == NULL ? strlen(word) : (size_t)(equals - word));
+	return find_option(table, word, equals == NULL ? strlen(word) : (size_t)(equals - word));
 }
 
 static bool allocate(struct run *run, size_t count)
@@ -115,12 +132,12 @@ static bool can_uncover(const struct run *run)
 
 size_t row_of_tmpfs(void)
 {
-	return (size_t)(find_option("--tmpfs", strlen("--tmpfs")) - options);
+	return (size_t)(find_option(&run_table, "--tmpfs", strlen("--tmpfs")) - options_of_run);
 }
 
-bool parse_run(struct run *run, size_t count, char **words)
+static bool parse_words(const struct table *table, struct run *run, size_t count, char **words)
 {
-	bool given[OPTIONS] = { false };
+	bool given[MOST_OPTIONS] = { false };
 
 	if (!allocate(run, count))
 		return false;
@@ -131,17 +148,17 @@ bool parse_run(struct run *run, size_t count, char **words)
 			break;
 		}
 		if (*word != '-') {
-			if (run->root != NULL || !is_resolved(word))
+			if (run->root != NULL || !table->is_positional(word))
 				return false;
 			run->root = word;
 			continue;
 		}
-		const struct option *option = read_option(word, &value);
+		const struct option *option = read_option(table, word, &value);
 		if (option == NULL)
 			return false;
-		if (option->kind != LIST && given[option - options])
+		if (option->kind != LIST && given[option - table->options])
 			return false;
-		given[option - options] = true;
+		given[option - table->options] = true;
 		if (option->kind == FLAG) {
 			if (value != NULL)
 				return false;
@@ -154,7 +171,25 @@ bool parse_run(struct run *run, size_t count, char **words)
 		if (!option->take(run, option, value))
 			return false;
 	}
-	return run->root != NULL && !(run->has_tty && run->has_no_dev) && !can_uncover(run);
+	return run->root != NULL;
+}
+
+bool parse_run(struct run *run, size_t count, char **words)
+{
+	return parse_words(&run_table, run, count, words) && !(run->has_tty && run->has_no_dev) && !can_uncover(run);
+}
+
+bool parse_exec(struct run *run, size_t count, char **words)
+{
+	return parse_words(&exec_table, run, count, words);
+}
+
+/* A root, or a PID of as many digits as PIDs have at most. */
+static bool names_jail(const char *word)
+{
+	size_t digits = strspn(word, "0123456789");
+
+	return is_resolved(word) || (digits > 0 && digits <= 7 && word[digits] == '\0');
 }
 
 bool is_resolved(const char *path)
@@ -225,7 +260,7 @@ static bool add_mount(struct run *run, const struct option *option, const char *
 	size_t depth = count_names(place);
 	run->has_tmp |= is_tmp(place);
 	run->mounts[run->mount_count++] = (struct mount){
-		.words = { (char *)by, value }, .depth = depth, .row = (size_t)(option - options)
+		.words = { (char *)by, value }, .depth = depth, .row = (size_t)(option - options_of_run)
 	};
 	free(place);
 	return true;
@@ -368,6 +403,13 @@ static bool take_variable(struct run *run, const struct option *option, char *va
 	}
 	add(&run->variables, text);
 	return true;
+}
+
+/* It captures all writes to the root, including /tmp. */
+static bool take_overlay(struct run *run, const struct option *option, char *value)
+{
+	run->has_tmp = true;
+	return (strcmp(value, "tmpfs") == 0 || is_resolved(value)) && set_part(run, option->part, "--overlay", value);
 }
 
 static bool take_workdir(struct run *run, const struct option *option, char *value)

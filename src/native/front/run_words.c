@@ -124,70 +124,15 @@ static bool add_capabilities(struct list *list, const struct run *run, const str
 	return true;
 }
 
-/* Sets a variable in place of one of the same name, or after the others. */
-static void set_variable(struct list *variables, char *text)
-{
-	size_t length = strcspn(text, "=") + 1;
-
-	for (size_t i = 0; i < variables->count; i++) {
-		if (strncmp(variables->items[i], text, length) == 0) {
-			variables->items[i] = text;
-			return;
-		}
-	}
-	add(variables, text);
-}
-
-static bool set_environment(struct list *environment, const struct run *run, const struct defaults *defaults)
-{
-	const char *term = getenv("TERM");
-
-	environment->count = 0;
-	environment->items = calloc(defaults->common.count + defaults->own.count + run->variables.count + 1,
-				    sizeof(char *));
-	if (environment->items == NULL)
-		return false;
-	for (size_t i = 0; i < defaults->common.count; i++) {
-		char *text = defaults->common.items[i];
-		/* Users have homes of their own, and each run its own terminal. */
-		if (run->has_user && strncmp(text, "HOME=", 5) == 0)
-			continue;
-		if (strncmp(text, "TERM=", 5) == 0) {
-			if (term == NULL)
-				continue;
-			if (asprintf(&text, "TERM=%s", term) < 0)
-				return false;
-		}
-		add(environment, text);
-	}
-	for (size_t i = 0; i < defaults->own.count; i++)
-		set_variable(environment, defaults->own.items[i]);
-	for (size_t i = 0; i < run->variables.count; i++)
-		set_variable(environment, run->variables.items[i]);
-	return true;
-}
-
-static bool add_variables(struct list *list, const struct list *environment)
-{
-	for (size_t i = 0; i < environment->count; i++) {
-		char *name = strndup(environment->items[i], strcspn(environment->items[i], "="));
-		if (name == NULL)
-			return false;
-		add(list, "--env");
-		add(list, name);
-	}
-	return true;
-}
-
-static bool add_part(struct list *list, const struct run *run, const struct defaults *defaults,
-		     const struct part *part, const struct list *environment)
+static bool add_part(struct list *list, const struct run *run, const struct part *part,
+		     const struct list *environment)
 {
 	if (strcmp(part->name, "mounts") == 0)
 		return add_mounts(list, run, part);
 	if (strcmp(part->name, "cap-drop") == 0 && run->dropped.count > 0)
 		return add_capabilities(list, run, part);
 	if (strcmp(part->name, "env") == 0)
-		return add_variables(list, environment);
+		return add_names(list, environment);
 	if (strcmp(part->name, "no-tmp") != 0)
 		add_all(list, *part->name == '\0' ? part : changed_part(run, part));
 	else if (!run->no_tmp && !run->has_tmp && can_mount_tmp(run->root))
@@ -209,7 +154,7 @@ char **launcher_words(const struct run *run, const struct defaults *defaults, st
 	char **command = run->command == NULL ? defaults->command.items : run->command;
 	struct list list = { 0, NULL };
 
-	if (!set_environment(environment, run, defaults))
+	if (!make_environment(environment, run, defaults))
 		return NULL;
 	size_t most = 8 + count_words(command) + 2 * (environment->count + run->part_count + run->mount_count);
 	for (size_t i = 0; i < defaults->part_count; i++)
@@ -229,7 +174,7 @@ char **launcher_words(const struct run *run, const struct defaults *defaults, st
 		add(&list, parent);
 	}
 	for (size_t i = 0; i < defaults->part_count; i++) {
-		if (!add_part(&list, run, defaults, &defaults->parts[i], environment))
+		if (!add_part(&list, run, &defaults->parts[i], environment))
 			return NULL;
 	}
 	if (*command != NULL)

@@ -12,6 +12,7 @@ static const int PASSED_ON[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGU
 #define PASSED_ON_COUNT (sizeof(PASSED_ON) / sizeof(PASSED_ON[0]))
 
 static sigset_t before;
+static bool ignored_ends;
 
 /* Receives signals through a descriptor. Ignored signals stay ignored. */
 int catch_signals(void)
@@ -24,6 +25,8 @@ int catch_signals(void)
 	sigaddset(&caught, SIGTSTP);
 	sigaddset(&caught, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &caught, &before);
+	/* To a caller that ignores it, the kernel would neither send it nor keep the status (wait(2), NOTES). */
+	ignored_ends = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
 	int fd = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		fail(1, "signalfd: %s", strerror(errno));
@@ -33,6 +36,8 @@ int catch_signals(void)
 void restore_signals(void)
 {
 	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (ignored_ends)
+		signal(SIGCHLD, SIG_IGN);
 }
 
 /* Stops as the sender of the signal intended; the shell sees the command stopped. */

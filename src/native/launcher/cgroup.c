@@ -22,13 +22,14 @@
 #define TOP "/sys/fs/cgroup"
 enum { MOST_GROUPS = 16, REMOVAL_TRIES = 100, ABANDONED_SECONDS = 60 };
 
-static struct {
+struct group {
 	char path[PATH_MAX];
 	/* Open to its cgroup.procs. */
 	int processes;
 	/* Whether the launcher created it and must remove it. */
 	bool is_ours;
-} groups[MOST_GROUPS];
+};
+static struct group *groups[MOST_GROUPS];
 static size_t group_count;
 static pid_t owner;
 
@@ -82,10 +83,11 @@ static void open_group(const char *directory)
 	char path[PATH_MAX + 16];
 	if (group_count == MOST_GROUPS)
 		die("limit by cgroup: too many groups", directory);
-	snprintf(groups[group_count].path, PATH_MAX, "%s", directory);
+	groups[group_count] = allocate(sizeof(*groups[0]));
+	snprintf(groups[group_count]->path, PATH_MAX, "%s", directory);
 	snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
-	groups[group_count].processes = open(path, O_WRONLY | O_CLOEXEC);
-	if (groups[group_count].processes < 0)
+	groups[group_count]->processes = open(path, O_WRONLY | O_CLOEXEC);
+	if (groups[group_count]->processes < 0)
 		die_advised("limit by cgroup: open", path, delegation_advice());
 	group_count++;
 }
@@ -155,7 +157,8 @@ static void remove_left_groups(const char *parent)
 static const char *make_group(const char *parent)
 {
 	char path[PATH_MAX + 64];
-	char *group = groups[group_count].path;
+	groups[group_count] = allocate(sizeof(*groups[0]));
+	char *group = groups[group_count]->path;
 
 	remove_left_groups(parent);
 	if (snprintf(group, PATH_MAX, "%s/jail-%ld", parent, (long)owner) >= PATH_MAX)
@@ -165,9 +168,9 @@ static const char *make_group(const char *parent)
 	if (mkdir(group, 0755) < 0 && (errno != EEXIST || rmdir(group) < 0 || mkdir(group, 0755) < 0))
 		die_advised("limit by cgroup: make", group, delegation_advice());
 	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
-	groups[group_count].is_ours = true;
-	groups[group_count].processes = open(path, O_WRONLY | O_CLOEXEC);
-	if (groups[group_count++].processes < 0)
+	groups[group_count]->is_ours = true;
+	groups[group_count]->processes = open(path, O_WRONLY | O_CLOEXEC);
+	if (groups[group_count++]->processes < 0)
 		die_errno("limit by cgroup: open", path);
 	return group;
 }
@@ -253,10 +256,10 @@ void make_cgroup(const struct options *options)
 void join_cgroup(void)
 {
 	for (size_t i = 0; i < group_count; i++) {
-		log_step("joining the cgroup %s", groups[i].path);
-		if (write(groups[i].processes, "0", 1) < 0)
-			die_advised("limit by cgroup: join", groups[i].path, delegation_advice());
-		close(groups[i].processes);
+		log_step("joining the cgroup %s", groups[i]->path);
+		if (write(groups[i]->processes, "0", 1) < 0)
+			die_advised("limit by cgroup: join", groups[i]->path, delegation_advice());
+		close(groups[i]->processes);
 	}
 }
 
@@ -267,8 +270,8 @@ void remove_cgroup(void)
 	if (getpid() != owner)
 		return;
 	while (group_count > 0) {
-		const char *group = groups[--group_count].path;
-		if (!groups[group_count].is_ours)
+		const char *group = groups[--group_count]->path;
+		if (!groups[group_count]->is_ours)
 			continue;
 		int tries = 0;
 		while (rmdir(group) < 0 && errno == EBUSY && tries++ < REMOVAL_TRIES)

@@ -2,6 +2,7 @@
 #include "launcher.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,9 +59,10 @@ static bool leads_to(const char *name, bool (*test)(const char *path))
 /* execvpe searches the PATH of this process and passes on the other environment. */
 static void set_search_path(char **env)
 {
+	static char *only[2];
 	const char *path = variable(env, "PATH");
-	if (clearenv() != 0 || setenv("PATH", path != NULL ? path : DEFAULT_PATH, 1) != 0)
-		die_errno("set the environment", NULL);
+	only[0] = path != NULL ? (char *)path - strlen("PATH=") : "PATH=" DEFAULT_PATH;
+	environ = only;
 }
 
 /* From here on, the filter may allow nothing but execve(2). */
@@ -106,17 +108,15 @@ static void tie_to_parent(int channel, bool await, bool detached)
 
 static void change_directory(const char *path)
 {
-	char *there;
+	char there[PATH_MAX];
 	log_step("changing to the directory %s", path);
 	if (chdir(path) < 0)
 		die_errno("change to the directory", path);
 	/* The kernel reports a directory outside the root (CVE-2024-21626). */
-	there = getcwd(NULL, 0);
-	if (there == NULL)
+	if (getcwd(there, sizeof(there)) == NULL)
 		die_errno("change to the directory", path);
 	if (*there != '/')
 		die("the directory is outside the root", path);
-	free(there);
 }
 
 static void make_jail(struct options *options, int channel)

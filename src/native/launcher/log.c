@@ -11,8 +11,10 @@ static bool is_verbose;
 
 void log_as(const char *who, bool verbose)
 {
+	if (!verbose)
+		return;
 	speaker = who;
-	is_verbose = verbose;
+	is_verbose = true;
 }
 
 void log_step(const char *format, ...)

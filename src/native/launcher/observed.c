@@ -15,20 +15,23 @@
 #include <unistd.h>
 
 /* Message from the observer: flags for seccomp(2), in the space of one instruction, and then the filter. */
-static struct sock_filter message[BPF_MAXINSNS + 1];
-static struct sock_fprog filter = { 0, message + 1 };
+enum { MOST_BYTES = (BPF_MAXINSNS + 1) * sizeof(struct sock_filter) };
+static struct sock_filter *message;
+static struct sock_fprog filter;
 
 void meet_observer(void)
 {
 	/* Only while nothing else runs in the jail: the observer may lack the privilege to trace other processes. */
 	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 || send(OBSERVER, "", 1, MSG_NOSIGNAL) != 1)
 		die_errno("reach the observer", NULL);
-	ssize_t size = recv(OBSERVER, message, sizeof(message), 0);
+	message = allocate(MOST_BYTES);
+	ssize_t size = recv(OBSERVER, message, MOST_BYTES, 0);
 	if (size == 0)
 		_exit(FAILED);
 	if (size < (ssize_t)sizeof(message[0]) || size % (ssize_t)sizeof(message[0]) != 0)
 		die_errno("receive a filter from the observer", NULL);
 	filter.len = (unsigned short)(size / (ssize_t)sizeof(message[0]) - 1);
+	filter.filter = message + 1;
 }
 
 void install_observation(void)

@@ -35,13 +35,18 @@ static bool is_opaque(int directory)
 /* A file that was only opened for writing is copied completely. */
 static bool is_same(int upper, int root, const char *path, off_t size)
 {
-	static char one[1 << 16], other[1 << 16];
+	enum { SIZE = 1 << 16 };
+	static char *one, *other;
 	struct stat stat;
 	scoped_fd lower = open_in_root(root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (lower < 0 || fstat(lower, &stat) < 0 || !S_ISREG(stat.st_mode) || stat.st_size != size)
 		return false;
+	if (one == NULL) {
+		one = allocate(SIZE);
+		other = allocate(SIZE);
+	}
 	for (off_t at = 0; at < size;) {
-		ssize_t got = pread(upper, one, sizeof(one), at);
+		ssize_t got = pread(upper, one, SIZE, at);
 		if (got <= 0 || pread(lower, other, (size_t)got, at) != got || memcmp(one, other, (size_t)got) != 0)
 			return false;
 		at += got;

@@ -79,8 +79,9 @@ enum { LAST_KNOWN = 466 };
 #define ARGUMENT(n) ((uint32_t)offsetof(struct seccomp_data, args[n]))
 
 enum { MOST_BOUNDS = 2 * (COUNT(denied_x86_64) + 5) };
-static struct sock_filter program[BPF_MAXINSNS];
-static struct sock_fprog filter = { 0, program };
+/* The default filter, once it is assembled. */
+static struct sock_filter *program;
+static struct sock_fprog filter;
 
 static void emit(uint16_t code, uint32_t k, uint8_t yes, uint8_t no)
 {
@@ -115,10 +116,10 @@ static int by_value(const void *left, const void *right)
 }
 
 /* Jumps go forward only, to the end: ALLOW, followed by look_closer. */
-static struct {
+static struct verdict {
 	size_t from;
 	bool if_yes, allowed;
-} verdicts[MOST_BOUNDS * 2];
+} *verdicts;
 static size_t verdict_count;
 
 /*
@@ -132,12 +133,12 @@ static void search(const int *bounds, size_t first, size_t end)
 	if (middle > first)
 		search(bounds, first, middle);
 	else
-		verdicts[verdict_count++] = (typeof(verdicts[0])){ jump, false, middle % 2 == 0 };
+		verdicts[verdict_count++] = (struct verdict){ jump, false, middle % 2 == 0 };
 	if (middle + 1 < end) {
 		program[jump].jt = (uint8_t)(filter.len - jump - 1);
 		search(bounds, middle + 1, end);
 	} else {
-		verdicts[verdict_count++] = (typeof(verdicts[0])){ jump, true, middle % 2 == 1 };
+		verdicts[verdict_count++] = (struct verdict){ jump, true, middle % 2 == 1 };
 	}
 }
 
@@ -225,6 +226,8 @@ static void for_machine(const struct table *table)
 
 static void assemble_default(void)
 {
+	program = filter.filter = allocate(BPF_MAXINSNS * sizeof(*program));
+	verdicts = allocate(2 * MOST_BOUNDS * sizeof(*verdicts));
 #if defined(__x86_64__)
 	for_machine(&x86_64);
 	for_machine(&i386);
@@ -247,7 +250,7 @@ static struct sock_fprog read_filter(const char *path)
 	if (fd < 0 || fstat(fd, &stat) < 0)
 		die_errno("open the filter", path);
 	if (stat.st_size == 0 || stat.st_size % (off_t)sizeof(program[0]) != 0 ||
-	    stat.st_size > (off_t)sizeof(program))
+	    stat.st_size > (off_t)(BPF_MAXINSNS * sizeof(program[0])))
 		die("not a seccomp filter in binary form", path);
 	struct sock_fprog read_one = { (unsigned short)(stat.st_size / (off_t)sizeof(program[0])),
 				       allocate((size_t)stat.st_size) };

@@ -71,9 +71,10 @@ void note_failure(void)
 void write_exit_status(const struct options *options, int status)
 {
 	char line[64];
+	if (options->status_fd < 0 || *has_failed)
+		return;
 	snprintf(line, sizeof(line), "{ \"exit-code\": %d }\n", status);
-	if (options->status_fd >= 0 && !*has_failed)
-		write_line(options->status_fd, line);
+	write_line(options->status_fd, line);
 }
 
 /* Record locks belong to a process, and the first process lasts as long as the jail (fcntl(2)). */

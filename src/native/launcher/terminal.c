@@ -85,7 +85,7 @@ struct pipe {
 	char last;
 };
 
-static struct pipe in, out;
+static struct pipe *in, *out;
 static struct termios before;
 static bool was_terminal;
 static int terminal_master = -1;
@@ -94,8 +94,10 @@ void begin_relay(int master)
 {
 	struct termios raw;
 	terminal_master = master;
-	in = (struct pipe){ .from = STDIN_FILENO, .to = master };
-	out = (struct pipe){ .from = master, .to = STDOUT_FILENO };
+	in = allocate(sizeof(*in));
+	out = allocate(sizeof(*out));
+	*in = (struct pipe){ .from = STDIN_FILENO, .to = master };
+	*out = (struct pipe){ .from = master, .to = STDOUT_FILENO };
 	if (fcntl(master, F_SETFL, O_NONBLOCK) < 0)
 		die_errno("set up the new terminal", NULL);
 	/* When nobody reads the output any more, hang up the new terminal and restore the caller's. */
@@ -118,19 +120,19 @@ static bool is_empty(const struct pipe *pipe)
 /* poll(2) ignores negative descriptors. */
 bool prepare_relay(struct pollfd *polls, bool is_over)
 {
-	bool shows = !is_empty(&out);
-	polls[0] = (struct pollfd){ is_empty(&in) && !in.ended && !is_over ? in.from : -1, POLLIN, 0 };
-	polls[1] = (struct pollfd){ is_empty(&in) || is_over ? -1 : in.to, POLLOUT, 0 };
-	polls[2] = (struct pollfd){ shows || out.ended ? -1 : out.from, POLLIN, 0 };
-	polls[3] = (struct pollfd){ shows ? out.to : -1, POLLOUT, 0 };
-	return shows || !out.ended;
+	bool shows = !is_empty(out);
+	polls[0] = (struct pollfd){ is_empty(in) && !in->ended && !is_over ? in->from : -1, POLLIN, 0 };
+	polls[1] = (struct pollfd){ is_empty(in) || is_over ? -1 : in->to, POLLOUT, 0 };
+	polls[2] = (struct pollfd){ shows || out->ended ? -1 : out->from, POLLIN, 0 };
+	polls[3] = (struct pollfd){ shows ? out->to : -1, POLLOUT, 0 };
+	return shows || !out->ended;
 }
 
 static void hang_up(void)
 {
 	close(terminal_master);
 	terminal_master = -1;
-	in = out = (struct pipe){ .from = -1, .to = -1, .ended = true };
+	*in = *out = (struct pipe){ .from = -1, .to = -1, .ended = true };
 }
 
 /*
@@ -155,7 +157,7 @@ static void fill(struct pipe *pipe)
 	pipe->ended = got <= 0;
 	if (got > 0)
 		pipe->last = pipe->bytes[got - 1];
-	else if (pipe == &in && !was_terminal)
+	else if (pipe == in && !was_terminal)
 		type_end(pipe);
 }
 
@@ -166,7 +168,7 @@ static void drain(struct pipe *pipe)
 		pipe->begin += (size_t)put;
 	else if (errno == EINTR || errno == EAGAIN)
 		return;
-	else if (pipe == &out)
+	else if (pipe == out)
 		hang_up();
 	else
 		pipe->begin = pipe->end;
@@ -175,13 +177,13 @@ static void drain(struct pipe *pipe)
 void carry(const struct pollfd *polls)
 {
 	if (polls[0].revents)
-		fill(&in);
+		fill(in);
 	if (polls[1].revents)
-		drain(&in);
+		drain(in);
 	if (polls[2].revents)
-		fill(&out);
+		fill(out);
 	if (polls[3].revents)
-		drain(&out);
+		drain(out);
 }
 
 void resize_terminal(void)

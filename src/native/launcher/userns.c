@@ -49,7 +49,7 @@ static void read_map(const char *text, long long map[3])
 
 static _Noreturn void execute_helper(const char *path, const struct list *maps, pid_t child)
 {
-	static char pid[24], numbers[MOST_MAPS][3][24], *arguments[3 * MOST_MAPS + 3];
+	char pid[24], numbers[MOST_MAPS][3][24], *arguments[3 * MOST_MAPS + 3] = { NULL };
 	char name[64], *none[] = { NULL };
 	size_t count = 0;
 	long long map[3];

@@ -23,6 +23,12 @@ static const int passed_on[] = {
 enum { CALLER_ENDED = SIGPWR };
 
 static sigset_t before, held;
+static bool ignored_ends;
+
+/* A signal and its cause (sigaction(2), si_code). */
+struct arrived {
+	int signal, code;
+};
 
 void tie_to_caller(pid_t caller)
 {
@@ -64,12 +70,16 @@ void hold_signals(void)
 		sigaddset(&held, passed_on[i]);
 	if (sigprocmask(SIG_BLOCK, &held, &before) < 0)
 		die_errno("block signals", NULL);
+	/* To a caller that ignores it, the kernel would neither send it nor keep the status (wait(2), NOTES). */
+	ignored_ends = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
 }
 
 void release_signals(void)
 {
 	if (sigprocmask(SIG_SETMASK, &before, NULL) < 0)
 		die_errno("unblock signals", NULL);
+	if (ignored_ends)
+		signal(SIGCHLD, SIG_IGN);
 }
 
 /* Returns whether a process catches or ignores a signal (proc(5), SigCgt and SigIgn). */
@@ -98,9 +108,9 @@ static bool ends_by_default(int signal)
  * (pid_namespaces(7)): Ctrl-C would not end a plain command. If the signal's default action is to terminate, SIGKILL is
  * sent instead, and true is returned.
  */
-static bool pass_on(const struct signalfd_siginfo *info, pid_t child, bool is_init)
+static bool pass_on(struct arrived arrived, pid_t child, bool is_init)
 {
-	int signal = (int)info->ssi_signo;
+	int signal = arrived.signal;
 	if (signal == CALLER_ENDED) {
 		kill(child, SIGKILL);
 		return false;
@@ -110,7 +120,7 @@ static bool pass_on(const struct signalfd_siginfo *info, pid_t child, bool is_in
 		return true;
 	}
 	/* The terminal sent it to the whole foreground process group, including the child's. */
-	bool has_it = info->ssi_code == SI_KERNEL && getpgid(child) == getpgrp();
+	bool has_it = arrived.code == SI_KERNEL && getpgid(child) == getpgrp();
 	if (!has_it)
 		kill(child, signal);
 	return false;
@@ -130,11 +140,11 @@ static void go_on(pid_t child)
  * The command was stopped, for example by Ctrl-Z. Acts as the shell's job: takes the terminal back if the command had
  * it, and stops its own group until the shell continues it.
  */
-static void stop_with_command(pid_t child, int channel, bool has_job)
+static void stop_with_command(pid_t child, int channel)
 {
 	int state;
 	sigset_t pending;
-	if (recv(channel, &state, sizeof(state), MSG_DONTWAIT) != sizeof(state) || !has_job)
+	if (recv(channel, &state, sizeof(state), MSG_DONTWAIT) != sizeof(state))
 		return;
 	bool had_terminal = state & 1;
 	/*
@@ -153,12 +163,29 @@ static void stop_with_command(pid_t child, int channel, bool has_job)
 		go_on(child);
 }
 
+static struct arrived read_signal(int signals)
+{
+	struct signalfd_siginfo info;
+	if (read(signals, &info, sizeof(info)) != sizeof(info))
+		die_errno("read a signal", NULL);
+	return (struct arrived){ (int)info.ssi_signo, info.ssi_code };
+}
+
+/* Waits for a signal and nothing else. */
+static struct arrived sleep_until_signal(void)
+{
+	siginfo_t info;
+	while (sigwaitinfo(&held, &info) < 0)
+		if (errno != EINTR)
+			die_errno("wait for signals", NULL);
+	return (struct arrived){ info.si_signo, info.si_code };
+}
+
 /* Waits for a signal, relaying input and output meanwhile. */
-static void await_signal(int signals, pid_t child, int channel, bool has_job, bool relays,
-			 struct signalfd_siginfo *info)
+static struct arrived await_signal(int signals, pid_t child, int channel, bool has_job, bool relays)
 {
 	struct pollfd polls[3 + RELAY_POLLS] = {
-		{ signals, POLLIN, 0 }, { channel, POLLIN, 0 }, { tied_to, POLLIN, 0 },
+		{ signals, POLLIN, 0 }, { has_job ? channel : -1, POLLIN, 0 }, { tied_to, POLLIN, 0 },
 	};
 	do {
 		if (relays)
@@ -176,13 +203,12 @@ static void await_signal(int signals, pid_t child, int channel, bool has_job, bo
 			kill(getpid(), CALLER_ENDED);
 		}
 		if (polls[1].revents & POLLIN)
-			stop_with_command(child, channel, has_job);
+			stop_with_command(child, channel);
 		/* The other end is closed. */
 		if (polls[1].revents & POLLHUP)
 			polls[1].fd = -1;
 	} while (!(polls[0].revents & POLLIN));
-	if (read(signals, info, sizeof(*info)) != sizeof(*info))
-		die_errno("read a signal", NULL);
+	return read_signal(signals);
 }
 
 /* How long to wait for the output's reader after a request to end, in milliseconds. */
@@ -191,7 +217,6 @@ enum { PATIENCE = 1000 };
 /* Shows output that the jail wrote last; a signal ends this. */
 static void show_rest(int signals, bool is_hurried)
 {
-	struct signalfd_siginfo info;
 	struct pollfd polls[1 + RELAY_POLLS] = { { signals, POLLIN, 0 } };
 	while (prepare_relay(polls + 1, true)) {
 		/* A process outside the PID namespace may still have the new terminal open. */
@@ -202,9 +227,8 @@ static void show_rest(int signals, bool is_hurried)
 		if (ready < 0)
 			continue;
 		carry(polls + 1);
-		if (!(polls[0].revents & POLLIN) || read(signals, &info, sizeof(info)) != sizeof(info))
-			continue;
-		if (info.ssi_signo != SIGCHLD && ends_by_default((int)info.ssi_signo))
+		int signal = polls[0].revents & POLLIN ? read_signal(signals).signal : SIGCHLD;
+		if (signal != SIGCHLD && ends_by_default(signal))
 			break;
 	}
 	end_relay();
@@ -216,9 +240,10 @@ int wait_for(pid_t child, const struct options *options, int channel, int pty)
 	bool has_job = options->group == GROUP_TERMINAL || options->group == GROUP_FOREGROUND;
 	bool is_hurried = false;
 	int ended_by = 0, status;
-	int signals = signalfd(-1, &held, SFD_CLOEXEC);
+	bool awaits_more = pty >= 0 || has_job || tied_to >= 0;
+	int signals = awaits_more ? signalfd(-1, &held, SFD_CLOEXEC) : -1;
 
-	if (signals < 0)
+	if (awaits_more && signals < 0)
 		die_errno("wait for signals", NULL);
 	if (pty >= 0)
 		begin_relay(pty);
@@ -228,19 +253,19 @@ int wait_for(pid_t child, const struct options *options, int channel, int pty)
 			break;
 		if (done < 0 && errno != EINTR)
 			die_errno("wait for the child", NULL);
-		struct signalfd_siginfo info;
-		await_signal(signals, child, channel, has_job, pty >= 0, &info);
-		if (info.ssi_signo == SIGCHLD)
+		struct arrived arrived = awaits_more ? await_signal(signals, child, channel, has_job, pty >= 0) :
+						       sleep_until_signal();
+		int signal = arrived.signal;
+		if (signal == SIGCHLD)
 			continue;
-		is_hurried = is_hurried || info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP ||
-			     info.ssi_signo == CALLER_ENDED;
-		if (pty >= 0 && info.ssi_signo == SIGWINCH)
+		is_hurried = is_hurried || signal == SIGTERM || signal == SIGHUP || signal == CALLER_ENDED;
+		if (pty >= 0 && signal == SIGWINCH)
 			resize_terminal();
-		else if (has_job && info.ssi_signo == SIGCONT) {
+		else if (has_job && signal == SIGCONT) {
 			rounds = (rounds + 1) & 0xffff;
 			go_on(child);
-		} else if (pass_on(&info, child, is_command_init))
-			ended_by = (int)info.ssi_signo;
+		} else if (pass_on(arrived, child, is_command_init))
+			ended_by = signal;
 	}
 	if (pty >= 0)
 		show_rest(signals, is_hurried);

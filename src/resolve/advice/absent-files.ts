@@ -1,34 +1,22 @@
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
-import type { Reason } from '../../manifest/manifest.js';
 import { baseName } from '../../text/base-name.js';
-import type { Resolution } from '../additions.js';
 import { CONFIGURATION, LIBRARY, NOISE, PROGRAM } from './file-kinds.js';
+import type { AskedJail } from './jail-contents.js';
 
 /** The minimum length of significant file names, unlike `as` or `data`. */
 const MIN_NAME = 5;
 /** Shorter names of programs are parts of others by chance. */
 const MIN_ORIGINAL = 4;
-/** Reasons for which a jail has programs, their libraries, and what scripts run. */
-const LOADED: ReadonlySet<Reason['kind']> = new Set([
-  'requested',
-  'needed',
-  'interpreter',
-  'link-target',
-  'shebang',
-  'env',
-  'command',
-  'sourced',
-]);
 
 /** Tells which files of the host a resolved jail lacks. */
 export class AbsentFiles {
   readonly #probe: Sysroot;
-  readonly #resolution: Resolution;
+  readonly #jail: AskedJail;
 
-  constructor(probe: Sysroot, resolution: Resolution) {
+  constructor(probe: Sysroot, jail: AskedJail) {
     this.#probe = probe;
-    this.#resolution = resolution;
+    this.#jail = jail;
   }
 
   /** Returns whether the jail lacks a run-time file other than a program or library. */
@@ -43,7 +31,7 @@ export class AbsentFiles {
   /** Returns whether the host has a file that the jail lacks. */
   isAbsent(file: string): boolean {
     const trace = this.#probe.trace(file);
-    return isTrace(trace) && trace.stat.type === 'file' && !this.#resolution.files.has(trace.path);
+    return isTrace(trace) && trace.stat.type === 'file' && !this.#jail.has(trace.path);
   }
 
   /** Returns whether the jail lacks a program, other than the one that names it. */
@@ -51,7 +39,7 @@ export class AbsentFiles {
     if (!PROGRAM.test(file) || baseName(file).length < MIN_NAME) return false;
     const trace = this.#probe.trace(file);
     if (!isTrace(trace) || trace.stat.type !== 'file' || trace.path === by.path) return false;
-    return !this.#resolution.files.has(trace.path);
+    return !this.#jail.has(trace.path);
   }
 
   /**
@@ -70,24 +58,15 @@ export class AbsentFiles {
   /** Returns whether the jail has what a path leads to. */
   has(path: string): boolean {
     const trace = this.#probe.trace(path);
-    return isTrace(trace) && this.#resolution.files.has(trace.path);
+    return isTrace(trace) && this.#jail.has(trace.path);
   }
 
   isThere({ path, stat }: Trace): boolean {
-    return stat.type !== 'directory' && this.#resolution.files.has(path);
+    return stat.type !== 'directory' && this.#jail.has(path);
   }
 
   /** A directory is there if the jail has anything in it but what the loader needs. */
   holds(trace: Trace): boolean {
-    const { path, stat } = trace;
-    if (stat.type !== 'directory') return this.isThere(trace);
-    for (const file of this.#resolution.files.below(path)) {
-      if (!file.reasons.every(isOfLoader) && file.stat.type !== 'directory') return true;
-    }
-    return false;
+    return trace.stat.type === 'directory' ? this.#jail.holds(trace.path) : this.isThere(trace);
   }
-}
-
-function isOfLoader({ kind }: Reason): boolean {
-  return LOADED.has(kind);
 }

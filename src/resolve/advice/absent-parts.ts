@@ -2,10 +2,10 @@ import type { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import type { Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
-import type { Resolution } from '../additions.js';
 import { hasFewPrograms } from '../packages/named-paths.js';
 import type { AbsentFiles } from './absent-files.js';
 import { LIBRARY, PROGRAM } from './file-kinds.js';
+import type { AskedJail } from './jail-contents.js';
 import type { ProgramParts } from './program-parts.js';
 import { startsByName } from './shell.js';
 
@@ -23,7 +23,7 @@ const MAX_LOOKED_FOR = 400;
 interface Sources {
   readonly database: PackageDatabase;
   readonly families: PackageFamilies;
-  readonly resolution: Resolution;
+  readonly jail: AskedJail;
   readonly parts: ProgramParts;
   readonly lacks: AbsentFiles;
 }
@@ -32,14 +32,14 @@ interface Sources {
 export class AbsentParts {
   readonly #database: PackageDatabase;
   readonly #families: PackageFamilies;
-  readonly #resolution: Resolution;
+  readonly #jail: AskedJail;
   readonly #parts: ProgramParts;
   readonly #lacks: AbsentFiles;
 
-  constructor({ database, families, resolution, parts, lacks }: Sources) {
+  constructor({ database, families, jail, parts, lacks }: Sources) {
     this.#database = database;
     this.#families = families;
-    this.#resolution = resolution;
+    this.#jail = jail;
     this.#parts = parts;
     this.#lacks = lacks;
   }
@@ -47,13 +47,10 @@ export class AbsentParts {
   /**
    * Returns an absent file whose name is in the program: a file of its own package if that has a
    * prefix of its own, a file of a related package of the same source, or a program that it starts.
-   *
-   * @param followed paths of scripts whose commands are known
    */
   find(
     trace: Trace,
     owners: readonly InstalledPackage[],
-    followed: ReadonlySet<string>,
   ): { readonly file: string; readonly from: string } | undefined {
     const [own] = owners;
     if (own === undefined) return undefined;
@@ -75,7 +72,7 @@ export class AbsentParts {
           file.startsWith(prefix) && !/\/[a-z]+$/.test(file) && this.#lacks.isAbsentFile(file),
       );
     }
-    const { elf, facts } = this.#resolution.programs.read(trace.stat.identity);
+    const { elf, facts } = this.#jail.read(trace);
     const isScript = elf === undefined;
     for (const other of this.#families.companionsOf(owners)) {
       const listed = this.#database.filesOf(other) ?? [];
@@ -111,7 +108,7 @@ export class AbsentParts {
           (isFew && COMPOUND.test(file) && this.#lacks.isAbsentProgram(file, trace)),
       );
     }
-    for (const other of this.#startable(trace, owners, followed)) {
+    for (const other of this.#startable(trace, owners)) {
       note(other, (file) => this.#lacks.isAbsentProgram(file, trace));
     }
     if (candidates.length === 0) return undefined;
@@ -132,15 +129,11 @@ export class AbsentParts {
    * Returns the packages of which a program may start others: a script's own, otherwise its
    * dependencies.
    */
-  #startable(
-    trace: Trace,
-    owners: readonly InstalledPackage[],
-    followed: ReadonlySet<string>,
-  ): Iterable<InstalledPackage> {
-    if (followed.has(trace.path)) return [];
-    if (this.#resolution.programs.read(trace.stat.identity).elf === undefined) return owners;
+  #startable(trace: Trace, owners: readonly InstalledPackage[]): Iterable<InstalledPackage> {
+    if (this.#jail.isFollowed(trace.path)) return [];
+    if (this.#jail.read(trace).elf === undefined) return owners;
     if (owners.some(({ isEssential }) => isEssential)) return [];
-    const { facts } = this.#resolution.programs.read(trace.stat.identity);
+    const { facts } = this.#jail.read(trace);
     if (!startsByName(facts?.imports ?? [])) return [];
     const near = [...this.#families.dependencies(owners, 1, true)];
     return near.filter(({ isEssential }) => !isEssential);

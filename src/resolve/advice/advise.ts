@@ -1,5 +1,5 @@
 import type { ElfFile } from '../../elf/types.js';
-import { PackageFamilies } from '../../evidence/packages/families.js';
+import type { PackageFamilies } from '../../evidence/packages/families.js';
 import {
   type InstalledPackage,
   type PackageDatabase,
@@ -9,9 +9,7 @@ import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
 import { baseName } from '../../text/base-name.js';
-import type { Resolution } from '../additions.js';
 import type { FoundProgram } from '../find-program.js';
-import type { OutsideProgram } from '../jail-path.js';
 import { madeConfiguration } from '../packages/made-configuration.js';
 import {
   essentialCommands,
@@ -24,11 +22,12 @@ import { PAM } from '../packages/pam.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
 import { AbsentFiles } from './absent-files.js';
 import { AbsentParts } from './absent-parts.js';
-import { hasUser, ServiceHost, usersOf } from './configured-users.js';
+import { ServiceHost, usersOf } from './configured-users.js';
 import { CONFIGURATION, isConfiguration, isData, NOISE, PROGRAM } from './file-kinds.js';
 import { isServer, isTlsClient, languageOf } from './hints.js';
-import { ProgramParts } from './program-parts.js';
-import { adviceOnPath, adviceOnScripts, type OwnProgram, type Weighed } from './script-advice.js';
+import type { AskedJail } from './jail-contents.js';
+import { type FileContents, ProgramParts } from './program-parts.js';
+import type { OwnProgram, Weighed } from './script-advice.js';
 import {
   isShell,
   runsCommandLines,
@@ -38,33 +37,12 @@ import {
   startsPrograms,
 } from './shell.js';
 
-/** Findings of the resolution other than files. */
-export interface Findings {
-  /** What could not be determined about scripts. */
-  readonly gaps: readonly ScriptGap[];
-  readonly outside: readonly OutsideProgram[];
-  /** Whether the commands of shell scripts were added. */
-  readonly areScriptsFollowed: boolean;
-}
-
-/** Returns advice on what programs may lack in a jail, the likeliest first. */
-export type Advise = (
-  resolution: Resolution,
-  requested: readonly FoundProgram[],
-  findings: Findings,
-) => readonly Advice[];
-
 /** Programs for administrators, among them servers; clients may listen too (hier(7)). */
 const SYSTEM_PROGRAM = /\/sbin\/[^/]+$/;
 /** The maximum number of files of a directory that are looked at for what it is for. */
 const MAX_BELOW = 200;
 /** The maximum size in bytes of configuration that may consist of comments only. */
 const MAX_SETTINGS = 64 << 10;
-/**
- * The maximum number of programs with advice on each: more advice is not read, and takes longer
- * than the rest.
- */
-const MAX_PROGRAMS = 256;
 /**
  * Sections of programs that carry out commands of their user, some of which run a shell (Debian
  * policy, 2.4): `!` in ed and dc.
@@ -91,73 +69,57 @@ interface Named extends NamedPath {
   readonly by: Trace;
 }
 
-/** Returns the adviser for a package database; without one, advice is based on files alone. */
-export function adviserOf(probe: Sysroot, database: PackageDatabase | undefined): Advise {
-  return (resolution, requested, findings) =>
-    new Adviser(probe, database, resolution).run(requested, findings).map(({ advice }) => advice);
-}
-
 /** Matches a library that is not where the loader looks for libraries. */
 const MODULE = /^\/usr\/lib\/([^/]+-linux-[^/]+\/)?(?![^/]+-linux-[^/]+\/)[^/]+\/.*\.so$/;
-const FONT_LIBRARY = /\/libfontconfig\.so\.[^/]+$/;
+const FONT_LIBRARY = 'libfontconfig.so.1';
 const FONTS = '/etc/fonts/fonts.conf';
 const CERTIFICATES = ['/etc/ssl/certs', '/etc/pki/tls/certs', '/etc/ssl/cert.pem'];
 
-class Adviser {
+/** What the advice on programs is based on. */
+export interface Sources {
+  readonly probe: Sysroot;
+  /** Without one, advice is based on files alone. */
+  readonly database: PackageDatabase | undefined;
+  readonly families: PackageFamilies | undefined;
+  readonly jail: AskedJail;
+  readonly contents: FileContents;
+}
+
+/** Finds what programs may lack in a jail. */
+export class Adviser {
   readonly #probe: Sysroot;
   readonly #database: PackageDatabase | undefined;
   readonly #families: PackageFamilies | undefined;
-  readonly #resolution: Resolution;
+  readonly #jail: AskedJail;
+  readonly #contents: FileContents;
   readonly #host: ServiceHost;
-  /** Shell scripts whose commands are known. */
-  #followed: ReadonlySet<string> = new Set();
   readonly #parts: ProgramParts;
   readonly #lacks: AbsentFiles;
   readonly #absentParts: AbsentParts | undefined;
   /** Configuration that installations made, by package. */
   readonly #made = new Map<InstalledPackage, readonly Trace[]>();
 
-  constructor(probe: Sysroot, database: PackageDatabase | undefined, resolution: Resolution) {
+  constructor({ probe, database, families, jail, contents }: Sources) {
     this.#probe = probe;
     this.#database = database;
-    this.#resolution = resolution;
+    this.#families = families;
+    this.#jail = jail;
+    this.#contents = contents;
     this.#host = new ServiceHost(probe, database);
-    this.#parts = new ProgramParts(probe, database, resolution);
-    this.#lacks = new AbsentFiles(probe, resolution);
-    if (database === undefined) return;
-    this.#families = new PackageFamilies(probe, database);
+    this.#parts = new ProgramParts(probe, database, jail, contents);
+    this.#lacks = new AbsentFiles(probe, jail);
+    if (database === undefined || families === undefined) return;
     this.#absentParts = new AbsentParts({
       database,
-      families: this.#families,
-      resolution,
+      families,
+      jail,
       parts: this.#parts,
       lacks: this.#lacks,
     });
   }
 
-  run(requested: readonly FoundProgram[], findings: Findings): Weighed[] {
-    const { gaps, outside, areScriptsFollowed } = findings;
-    const scripts = areScriptsFollowed ? this.#resolution.programs.shellScripts : [];
-    this.#followed = new Set(scripts.map(({ trace }) => trace.path));
-    const found = [
-      ...(requested.length > MAX_PROGRAMS ? [] : requested).flatMap((program) =>
-        this.#adviceOn(program),
-      ),
-      ...adviceOnScripts(this.#probe, requested, gaps, (gap) => this.#ownProgramIn(gap)),
-      ...adviceOnPath(outside),
-    ];
-    const seen = new Set<string>();
-    return found
-      .sort((a, b) => b.weight - a.weight)
-      .filter(({ advice }) => {
-        const key = advice.add.join(' ') || advice.text;
-        return !seen.has(key) && seen.add(key);
-      });
-  }
-
   #adviceFor(program: FoundProgram): Weighed[] {
-    const { programs } = this.#resolution;
-    const { elf, facts } = programs.read(program.trace.stat.identity);
+    const { elf, facts } = this.#jail.read(program.trace);
     // Static programs are made to need nothing.
     if (elf !== undefined && (elf.dynamic?.needed ?? []).length === 0) return [];
     const name = baseName(program.as);
@@ -168,14 +130,13 @@ class Adviser {
       found.push({ weight, advice: { id, program: program.as, text, add } });
     };
     const named = this.#parts.objectsOf(program.trace, owners).flatMap((object) => {
-      const read = programs.read(object.stat.identity).elf;
+      const read = this.#jail.read(object).elf;
       if (read !== undefined) {
         return this.#parts.namedBy(object, read).map((path) => ({ ...path, by: object }));
       }
-      if (!this.#followed.has(object.path)) return [];
-      const { sysroot } = this.#resolution;
+      if (!this.#jail.isFollowed(object.path)) return [];
       return [
-        ...scriptPaths(this.#probe, object, sysroot),
+        ...scriptPaths(this.#probe, object, this.#contents.root),
         ...this.#endsNamedBy(object, owners),
       ].map((path) => ({ ...path, by: object }));
     });
@@ -208,8 +169,8 @@ class Adviser {
     }
     // --with-package adds the user too.
     if (isBrought) return found;
-    for (const user of usersOf(this.#host, this.#resolution, program, owners)) {
-      if (hasUser(this.#resolution.files, user.name)) continue;
+    for (const user of usersOf(this.#host, this.#jail, program, owners)) {
+      if (this.#jail.hasUser(user.name)) continue;
       say(3, 'user', `${user.by} names the user ${user.name}, which the jail lacks`, [
         '--user',
         user.name,
@@ -220,7 +181,7 @@ class Adviser {
 
   /** Returns the files of a shell script's own packages that it names behind a computed beginning. */
   #endsNamedBy(script: Trace, owners: readonly InstalledPackage[]): NamedPath[] {
-    const ends = scriptPathEnds(script, this.#resolution.sysroot);
+    const ends = scriptPathEnds(script, this.#contents.root);
     if (ends.length === 0 || this.#database === undefined) return [];
     const listed = owners
       .flatMap((owner) => this.#database?.filesOf(owner) ?? [])
@@ -234,7 +195,8 @@ class Adviser {
     });
   }
 
-  #adviceOn(program: FoundProgram): Weighed[] {
+  /** Returns the advice on a program, in no order. */
+  adviceOn(program: FoundProgram): Weighed[] {
     const own = withoutShells(this.#adviceFor(program));
     // --with-package adds the interpreter of a script too.
     if (own.some(({ advice }) => advice.add.includes('--with-package'))) return own;
@@ -251,10 +213,9 @@ class Adviser {
 
   /** Returns the programs of a shell script's own source package that it runs, as wrappers do. */
   #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
-    if (this.#families === undefined || !this.#followed.has(trace.path)) return [];
-    const { files } = this.#resolution;
+    if (this.#families === undefined || !this.#jail.isFollowed(trace.path)) return [];
     const sources = new Set(this.#families.ownersOf(trace).map(sourceOf));
-    return this.#foundAt(files.runBy(trace.path, 'command')).filter((wrapped) =>
+    return this.#foundAt(this.#jail.runBy(trace.path, 'command')).filter((wrapped) =>
       this.#families?.ownersOf(wrapped.trace).some((owner) => sources.has(sourceOf(owner))),
     );
   }
@@ -263,7 +224,7 @@ class Adviser {
    * Returns the absent program of a script's own package whose name is among the words of a computed
    * command: `rcs` for `"$directory"rcs ci`.
    */
-  #ownProgramIn({ script, text }: ScriptGap): OwnProgram | undefined {
+  ownProgramIn({ script, text }: ScriptGap): OwnProgram | undefined {
     const trace = this.#probe.trace(script);
     if (this.#families === undefined || !isTrace(trace)) return undefined;
     const words = new Set(text.match(/[A-Za-z][\w.+-]+/g) ?? []);
@@ -280,12 +241,11 @@ class Adviser {
 
   /** Returns the interpreters of a script other than shells. */
   #interpretersOf({ trace, as }: FoundProgram): FoundProgram[] {
-    const { files, programs } = this.#resolution;
-    if (programs.read(trace.stat.identity).elf !== undefined) return [];
+    if (this.#jail.read(trace).elf !== undefined) return [];
     const interpreters = new Set([
-      ...files.runBy(trace.path, 'shebang', 'env').filter((path) => !isShell(path)),
+      ...this.#jail.runBy(trace.path, 'shebang', 'env').filter((path) => !isShell(path)),
       // A shell script may run an interpreter on itself.
-      ...files.runBy(trace.path, 'command').filter((path) => languageOf(path) !== undefined),
+      ...this.#jail.runBy(trace.path, 'command').filter((path) => languageOf(path) !== undefined),
     ]);
     return this.#foundAt([...interpreters]).map((interpreter) => ({ ...interpreter, as }));
   }
@@ -342,7 +302,7 @@ class Adviser {
   ): void {
     if (this.#database === undefined || this.#families === undefined) return;
     // The commands of scripts are added.
-    if (this.#followed.has(program.path)) return;
+    if (this.#jail.isFollowed(program.path)) return;
     const absent = named.filter(
       ({ name: path, trace, by }) =>
         by === program && PROGRAM.test(trace.path) && !isShell(path) && !this.#lacks.isThere(trace),
@@ -368,7 +328,7 @@ class Adviser {
     if (this.#database === undefined || !runsCommandLines(imports)) return;
     const words = this.#parts.commandLinesOf(trace);
     const found = essentialCommands(this.#probe, trace, words, this.#database);
-    const absent = [...found].filter(([, command]) => !this.#resolution.files.has(command.path));
+    const absent = [...found].filter(([, command]) => !this.#jail.has(command.path));
     if (absent.length === 0) return;
     const names = absent.map(([command]) => command);
     const shell = this.#lacks.has('/bin/sh') ? [] : ['/bin/sh'];
@@ -388,7 +348,7 @@ class Adviser {
     if (!startsByName(imports) || owners.some(({ isEssential }) => isEssential)) return;
     if (this.#database === undefined) return;
     const original = originalOf(this.#probe, name, this.#database);
-    if (original === undefined || this.#resolution.files.has(original.path)) return;
+    if (original === undefined || this.#jail.has(original.path)) return;
     say(2, 'commands', `${name} may run ${original.path}`, [original.path]);
   }
 
@@ -398,16 +358,15 @@ class Adviser {
     name: string,
     say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
   ): void {
-    const { programs } = this.#resolution;
     if (elf === undefined) return;
     for (const path of this.#parts.librariesOf(elf)) {
       const library = this.#probe.trace(path);
-      const read = isTrace(library) ? programs.read(library.stat.identity).elf : undefined;
+      const read = isTrace(library) ? this.#jail.read(library).elf : undefined;
       if (!isTrace(library) || read === undefined) continue;
       const made = this.#parts
         .ownersOfLibrary(path)
         .flatMap((owner) => this.#madeBy(owner))
-        .filter((file) => !this.#resolution.files.has(file.path));
+        .filter((file) => !this.#jail.has(file.path));
       if (made.length === 0) continue;
       const named = new Set(this.#parts.namedBy(library, read).map(({ trace }) => trace.path));
       for (const file of made) {
@@ -519,7 +478,7 @@ class Adviser {
         return;
       }
     }
-    const part = this.#absentParts?.find(program.trace, owners, this.#followed);
+    const part = this.#absentParts?.find(program.trace, owners);
     if (part !== undefined) {
       say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
       return;
@@ -532,7 +491,7 @@ class Adviser {
 
   /** Returns the absent directory of configuration that has the name of a server. */
   #configurationOf(program: Trace, owner: InstalledPackage): string | undefined {
-    const { facts } = this.#resolution.programs.read(program.stat.identity);
+    const { facts } = this.#jail.read(program);
     if (!SYSTEM_PROGRAM.test(program.path) || !isServer(facts?.imports ?? [])) return undefined;
     const directory = `/etc/${baseName(program.path)}`;
     const isWanted = (file: string) =>
@@ -629,13 +588,12 @@ class Adviser {
   }
 
   #startsOthers(trace: Trace): boolean {
-    const { elf, facts } = this.#resolution.programs.read(trace.stat.identity);
+    const { elf, facts } = this.#jail.read(trace);
     return elf === undefined || startsPrograms(facts?.imports ?? []);
   }
 
   #lacksCertificates(program: Trace, owners: readonly InstalledPackage[]): boolean {
-    const { files, programs } = this.#resolution;
-    if (CERTIFICATES.some((path) => files.has(path))) return false;
+    if (CERTIFICATES.some((path) => this.#jail.has(path))) return false;
     if (owners.some(({ section }) => SELDOM_CLIENTS.has(section ?? ''))) return false;
     // A library of another package also serves programs that are no clients.
     const own = this.#parts
@@ -645,9 +603,7 @@ class Adviser {
           object === program ||
           this.#parts.ownersOfLibrary(object.path).some((item) => owners.includes(item)),
       );
-    return own.some((object) =>
-      isTlsClient(programs.read(object.stat.identity).facts?.imports ?? []),
-    );
+    return own.some((object) => isTlsClient(this.#jail.read(object).facts?.imports ?? []));
   }
 
   /** Returns a secret of the host that a program names, in a directory of its own package. */
@@ -657,7 +613,7 @@ class Adviser {
         /^\/(etc|var\/lib)\/[^/]+\//.test(trace.path) &&
         trace.stat.type === 'file' &&
         (trace.stat.mode & 0o004) === 0 &&
-        !this.#resolution.files.has(trace.path),
+        !this.#jail.has(trace.path),
     );
     if (secrets.length === 0 || this.#database === undefined) return undefined;
     const parents = secrets.map(({ trace }) => trace.path.replace(/\/[^/]+$/, ''));

@@ -5,9 +5,9 @@ import {
 } from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
-import type { Resolution } from '../additions.js';
 import type { FileCollection } from '../file-collection.js';
 import type { FoundProgram } from '../find-program.js';
+import type { ReadFile } from '../originals.js';
 
 /** A user of the host that a configuration names, or that was created for a program. */
 export interface ConfiguredUser {
@@ -64,19 +64,25 @@ export class ServiceHost {
   }
 }
 
+/** What is known of the programs of a jail. */
+export interface KnownPrograms {
+  /** Returns the paths of the commands that a script runs. */
+  runBy(script: string, kind: 'command'): readonly string[];
+  read(program: Trace): ReadFile;
+}
+
 /**
  * Returns the users of a program that look-ups of it, or of the commands that a script runs, may ask
  * for: see {@link configuredUsers}.
  */
 export function usersOf(
   host: ServiceHost,
-  resolution: Resolution,
+  programs: KnownPrograms,
   { as, trace }: FoundProgram,
   owners: readonly InstalledPackage[],
 ): ConfiguredUser[] {
-  const { files, programs } = resolution;
-  const calledBy = ({ stat }: Trace) => programs.read(stat.identity).facts?.imports ?? [];
-  const commands = files.runBy(trace.path, 'command').map((path) => host.probe.trace(path));
+  const calledBy = (program: Trace) => programs.read(program).facts?.imports ?? [];
+  const commands = programs.runBy(trace.path, 'command').map((path) => host.probe.trace(path));
   const called = [trace, ...commands.filter(isTrace)].flatMap(calledBy);
   return configuredUsers(host, owners, baseName(as), called);
 }

@@ -13,7 +13,7 @@ import type { ResolveRequest } from '../../manifest/request.js';
 import { baseName } from '../../text/base-name.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
-import { hasUser, ServiceHost, usersOf } from '../advice/configured-users.js';
+import { hasUser, type KnownPrograms, ServiceHost, usersOf } from '../advice/configured-users.js';
 import { languageOf } from '../advice/hints.js';
 import {
   isShell,
@@ -211,8 +211,12 @@ class Expansion {
     const { files, sysroot } = this.#resolution;
     this.#host ??= new ServiceHost(sysroot.probe, this.#database);
     const host = this.#host;
+    const known: KnownPrograms = {
+      runBy: (script, kind) => files.runBy(script, kind),
+      read: ({ stat }) => this.#resolution.programs.read(stat.identity),
+    };
     const found = programs.flatMap((program) =>
-      usersOf(host, this.#resolution, program, this.#families.ownersOf(program.trace)),
+      usersOf(host, known, program, this.#families.ownersOf(program.trace)),
     );
     return [...new Set(found.map(({ name }) => name))].filter((name) => !hasUser(files, name));
   }
@@ -473,6 +477,7 @@ class Expansion {
         );
     const isFew = !isNamed && this.#few.has(member);
     const named = isFew && this.#drivers.has(member) ? this.#namedInData(wanted) : undefined;
+    const reason = { kind: 'package', name: member.name } as const;
     const missing: string[] = [];
     let found = 0;
     for (const path of wanted) {
@@ -484,7 +489,7 @@ class Expansion {
         continue;
       }
       if (trace.stat.type === 'file') found++;
-      this.#add(trace, { kind: 'package', name: member.name }, member);
+      this.#add(trace, reason, member);
       this.#addAlternatives(path, member);
     }
     if (missing.length === 0) return;
@@ -516,7 +521,7 @@ class Expansion {
   /** Returns whether a file is not a program, or is a requested or mentioned one. */
   #isStarted(path: string): boolean {
     const [, name] = PROGRAM.exec(path) ?? [];
-    return name === undefined || this.#isMentioned(name) || this.#resolution.files.has(path);
+    return name === undefined || this.#resolution.files.has(path) || this.#isMentioned(name);
   }
 
   #incomplete({ name }: InstalledPackage, problem: string, isFatal: boolean): void {

@@ -5,11 +5,13 @@ import { cacheDirectory } from '../../fs/cache-directory.js';
 import { FileFacts } from '../../fs/file-facts.js';
 import type { OpenFile } from '../../fs/file-reader.js';
 import { isOneFile, programAndUser } from '../../fs/program-stamp.js';
+import type { FileAttributes } from '../../fs/survey.js';
 import type { Trace } from '../../fs/sysroot.js';
 import { type CleanFile, fileOfText, textOfFile } from './facts-text.js';
 
-/** The kind of facts that only advice and packages need. */
+/** The kinds of facts that only advice and packages need. */
 const STRINGS = ' strings';
+const ADVICE = ' advice ';
 
 /** ELF files as earlier runs have read them, which need not be opened again while they are unchanged. */
 export class KeptFiles {
@@ -49,6 +51,25 @@ export class KeptFiles {
 
   addStrings({ stat }: Trace, file: OpenFile, strings: DataStrings): void {
     this.#facts.add(stat, file, JSON.stringify(strings), STRINGS);
+  }
+
+  /**
+   * Returns the advice on a program, with what it depends on.
+   *
+   * @param name distinguishes how the program was found, in ASCII characters
+   */
+  advice({ stat }: Trace, name: string): string | undefined {
+    return this.#facts.get(stat, ADVICE + name);
+  }
+
+  /** Adds advice, or replaces it; `name` as for {@link advice}. */
+  addAdvice({ stat }: Trace, name: string, advice: string): void {
+    this.#facts.replace(stat, advice, ADVICE + name);
+  }
+
+  /** Returns whether a file cannot have changed since it was inspected without another time. */
+  isSettled(stat: FileAttributes): boolean {
+    return this.#facts.isSettled(stat);
   }
 
   /** Stores what was added. */
