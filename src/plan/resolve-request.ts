@@ -60,15 +60,9 @@ export async function resolveRequest(
   const context = { sysroot, additions, packages: bring, kept, goesOn };
   const begun = atOnce(Resolving.begin(request, context));
   const { syntax, warnings: unread } = await loadSyntax(begun);
-  const closure = begun.finish(syntax);
-  const { users = [] } = request;
-  const added = begun.users.filter((name) => !users.some((user) => user.name === name));
-  if (added.length > 0) {
-    kept?.save();
-    // Accounts are placed before programs are resolved, but packages tell which are needed.
-    const all = [...users, ...added.map((name) => ({ name }))];
-    return resolveRequest({ ...request, users: all }, reading);
-  }
+  if (syntax !== undefined) begun.addCommands(syntax);
+  const isWhole = begun.users.length === 0;
+  const closure = begun.finish(isWhole ? undefined : (additions ?? (await expand(request))));
   const advice = isAdvised ? await findAdvice(begun, kept) : [];
   kept?.save();
   return { ...closure, advice, warnings: [...warnings, ...unread, ...closure.warnings] };
@@ -131,7 +125,10 @@ async function loadSyntax({ followsScripts }: Resolving): Promise<{
 
 /** Loads profiles only if needed, since reading them takes several milliseconds. */
 async function loadAdditions(request: ResolveRequest): Promise<Additions | undefined> {
-  if (!needsAdditions(request)) return undefined;
+  return needsAdditions(request) ? expand(request) : undefined;
+}
+
+async function expand(request: ResolveRequest): Promise<Additions> {
   const { additionsOf } = await import('../profile/expand.js');
   return additionsOf(request);
 }

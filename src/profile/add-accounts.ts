@@ -16,16 +16,20 @@ const RUN_TIME = /^(\/var)?\/run\/./;
 /** The mode of new home directories (HOME_MODE of login.defs(5)). */
 const HOME_MODE = 0o700;
 
-/** Adds /etc/passwd and /etc/group, and the home directories of the users. */
+/**
+ * Adds /etc/passwd and /etc/group, and the home directories of users.
+ *
+ * @param added those of the accounts that are not yet in the jail
+ */
 export function addAccounts(
   resolution: Resolution,
   accounts: JailAccounts,
   made: MadeEntries,
+  added: readonly User[],
 ): void {
   if (accounts.isEmpty) return;
   const { files } = resolution;
-  const [first, ...others] = accounts.users;
-  const named = [first, ...others].flatMap((user) => user?.name ?? []);
+  const named = added.map(({ name }) => name);
   const reason = (name: string): Reason => ({ kind: 'account', name });
   for (const [file, text] of [
     ['/etc/passwd', accounts.passwd()],
@@ -38,7 +42,7 @@ export function addAccounts(
     );
     for (const name of named.slice(1)) files.addReason(at, reason(name));
   }
-  for (const user of accounts.users) addHome(resolution, user, made, reason(user.name));
+  for (const user of added) addHome(resolution, user, made, reason(user.name));
 }
 
 /** Adds a home directory as in the sysroot, without its content, or a new one. */

@@ -1,13 +1,14 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Trace } from '../fs/sysroot.js';
+import type { AccountRequest } from '../manifest/account-request.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
-import { type Additions, needsAdditions, type Resolution } from '../resolve/additions.js';
+import type { Additions, Resolution } from '../resolve/additions.js';
 import { lookUpProgram } from '../resolve/find-program.js';
 import { addTracedFiles } from '../resolve/traced-files.js';
-import { AccountDatabase, JailAccounts } from './accounts.js';
+import { AccountDatabase, JailAccounts, type User } from './accounts.js';
 import { addAccounts } from './add-accounts.js';
 import { takeOut } from './exclude.js';
 import { glob, matcher } from './glob.js';
@@ -21,19 +22,23 @@ import { environmentOf, withSettings } from './settings.js';
 /**
  * Loads the profiles, users, includes and excludes of a request.
  *
- * @returns undefined for a request without any
  * @throws JailbuildError PROFILE_NOT_FOUND, PROFILE_INVALID
  */
-export function additionsOf(request: ResolveRequest): Additions | undefined {
+export function additionsOf(request: ResolveRequest): Additions {
   const { profiles = [], users = [], include = [], exclude = [] } = request;
-  if (!needsAdditions(request)) return undefined;
+  let expansion: Expansion | undefined;
+  const of = (resolution: Resolution) => {
+    expansion ??= new Expansion(resolution, request, loaded);
+    return expansion;
+  };
   const loaded = loadProfiles(profiles);
   return {
     request: withSettings(request, loaded),
     places: loaded.length > 0 || users.length > 0 || include.some(({ to }) => to !== undefined),
     environment: environmentOf(loaded),
     trees: (sources) => includedTrees(sources, request),
-    addTo: (resolution) => new Expansion(resolution, request, loaded).run(),
+    addTo: (resolution) => of(resolution).run(),
+    addUsers: (resolution, added) => of(resolution).addUsers(added),
     takeOut: (resolution) => takeOut(resolution, exclude),
   };
 }
@@ -72,14 +77,27 @@ class Expansion {
     for (const profile of this.#profiles) {
       for (const spec of profile.programs ?? []) this.#addProgram(profile, spec, programs);
     }
-    if (this.#profiles.some((profile) => profile['user-shells'])) this.#addShells();
+    this.#addShells(this.#accounts.users);
     for (const profile of this.#profiles) this.#addFiles(profile, programs);
     for (const { from, to } of include) if (to === undefined) this.#addInclude(from);
     this.#warnings.push(...placed.resolve());
     for (const directory of this.#request.directories ?? []) this.#addDirectory(directory);
     this.#warnings.push(...addTracedFiles(this.#resolution, this.#request));
-    addAccounts(this.#resolution, this.#accounts, this.#made);
+    addAccounts(this.#resolution, this.#accounts, this.#made, this.#accounts.users);
     return this.#warnings;
+  }
+
+  /**
+   * Adds users to the accounts that are there already.
+   *
+   * @returns warnings
+   */
+  addUsers(users: readonly AccountRequest[]): string[] {
+    const known = this.#warnings.length;
+    const added = users.map((user) => this.#accounts.addUser(user));
+    this.#addShells(added);
+    addAccounts(this.#resolution, this.#accounts, this.#made, added);
+    return this.#warnings.slice(known);
   }
 
   #addAccounts(profile: Profile): void {
@@ -121,9 +139,11 @@ class Expansion {
     if (!optional) throw unmet(profile, `no program ${[name].flat().join(' or ')}`, name);
   }
 
-  #addShells(): void {
+  /** Adds the login shells of users, if a profile asks for them. */
+  #addShells(users: readonly User[]): void {
+    if (!this.#profiles.some((profile) => profile['user-shells'])) return;
     const { sysroot, programs } = this.#resolution;
-    for (const { name, shell } of this.#accounts.users) {
+    for (const { name, shell } of users) {
       if (name === 'root') continue;
       const trace = lookUpProgram(sysroot, shell, []);
       if (trace === undefined) {

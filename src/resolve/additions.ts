@@ -1,4 +1,5 @@
 import type { Sysroot } from '../fs/sysroot.js';
+import type { AccountRequest } from '../manifest/account-request.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import type { FileCollection } from './file-collection.js';
 import type { ProgramResolver } from './program-resolver.js';
@@ -47,6 +48,12 @@ export interface Additions {
    * @returns warnings
    */
   addTo(resolution: Resolution): string[];
+  /**
+   * Adds users that the programs turned out to need.
+   *
+   * @returns warnings
+   */
+  addUsers(resolution: Resolution, users: readonly AccountRequest[]): string[];
   /** Removes excluded files, once everything is added. */
   takeOut(resolution: Resolution): void;
 }

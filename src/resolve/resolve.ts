@@ -2,6 +2,7 @@ import { JailbuildError } from '../errors.js';
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
 import { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
+import type { AccountRequest } from '../manifest/account-request.js';
 import type { Advice } from '../manifest/advice.js';
 import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
 import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
@@ -109,7 +110,8 @@ interface Begun {
 }
 
 /**
- * A resolution in two parts, so that the parser for scripts is loaded only if there are scripts.
+ * A resolution in parts, so that the parser for scripts and the accounts of the sysroot are loaded only if they are
+ * needed.
  */
 export class Resolving {
   readonly #request: ResolveRequest;
@@ -118,7 +120,7 @@ export class Resolving {
   readonly #outside: readonly OutsideProgram[];
   readonly #resolution: Resolution;
   readonly #requested: readonly FoundProgram[];
-  readonly #warnings: readonly string[];
+  readonly #warnings: string[];
   readonly #followsScripts: boolean;
   readonly #brought: Brought | undefined;
   readonly #users: Set<string>;
@@ -130,7 +132,7 @@ export class Resolving {
     this.#context = context;
     this.#resolution = resolution;
     this.#requested = requested;
-    this.#warnings = warnings;
+    this.#warnings = [...warnings];
     this.#brought = brought;
     this.#users = new Set(brought?.users);
     const environment = context.additions?.environment ?? {};
@@ -186,9 +188,11 @@ export class Resolving {
     return new Resolving({ request, context, resolution, requested, warnings, brought });
   }
 
-  /** Users that the packages add; complete after {@link finish}. */
-  get users(): readonly string[] {
-    return [...this.#users];
+  /** Users that the packages add to those of the request; complete after {@link addCommands}. */
+  get users(): readonly AccountRequest[] {
+    const { users = [] } = this.#request;
+    const added = [...this.#users].filter((name) => !users.some((user) => user.name === name));
+    return added.map((name) => ({ name }));
   }
 
   /** What advice is based on; complete after {@link finish}. */
@@ -202,47 +206,46 @@ export class Resolving {
     };
   }
 
-  /** Whether {@link finish} needs a parser for shell scripts. */
+  /** Whether {@link addCommands} is to be called. */
   get followsScripts(): boolean {
     return this.#followsScripts;
   }
 
-  /** Adds the commands of scripts, and what packages add for these; returns warnings. */
-  #addCommands(syntax: ShellSyntax): readonly string[] {
+  /** Adds the commands of scripts, and what packages add for these. */
+  addCommands(syntax: ShellSyntax): void {
+    this.#areScriptsFollowed = true;
     const jailPath = jailPathOf(this.#environment);
     const { isBasic, complete } = this.#brought ?? {};
     const add = () => addScriptCommands(this.#resolution, syntax, jailPath, isBasic);
     this.#gaps = add();
     const completed = complete?.();
-    if (completed === undefined) return [];
+    if (completed === undefined) return;
     for (const name of completed.users) this.#users.add(name);
     addWanted(this.#resolution, completed);
     // Packages of these commands may contain scripts.
     this.#gaps = add();
-    return completed.warnings;
+    this.#warnings.push(...completed.warnings);
   }
 
   /**
-   * Adds the commands of scripts, run-time data, and what all jails have.
+   * Adds users, run-time data, and what all jails have.
    *
-   * @param syntax without it, commands of scripts are not added
+   * @param accounts adds the {@link users}, if there are any
    * @throws JailbuildError as {@link resolve}
    */
-  finish(syntax?: ShellSyntax): Closure {
-    const request = this.#request;
+  finish(accounts?: Pick<Additions, 'addUsers'>): Closure {
+    const added = accounts === undefined ? [] : this.users;
+    const request = withUsers(this.#request, added);
     const resolution = this.#resolution;
     const { sysroot, sources, files, programs, searchPath } = resolution;
     const { additions } = this.#context;
-    this.#areScriptsFollowed = syntax !== undefined;
-    const onCommands =
-      syntax === undefined || !this.#followsScripts ? [] : this.#addCommands(syntax);
     const { terminals } = resolveEnvironment(request);
     const terminfo = request.terminfo ?? 'default';
     const ldCache = request.ldCache ?? 'generate';
     const libraryPath = request.libraryPath ?? [];
     const warnings = [
       ...this.#warnings,
-      ...onCommands,
+      ...(accounts?.addUsers(resolution, added) ?? []),
       ...addTerminfo(sysroot, files, terminfo, terminals),
       ...addRunTimeData(sysroot, files, programs, request),
     ];
@@ -282,6 +285,10 @@ export class Resolving {
       },
     };
   }
+}
+
+function withUsers(request: ResolveRequest, added: readonly AccountRequest[]): ResolveRequest {
+  return added.length === 0 ? request : { ...request, users: [...(request.users ?? []), ...added] };
 }
 
 /**

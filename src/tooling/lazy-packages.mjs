@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 
 /**
  * Packages that are costly to load: they make an Intl.Segmenter and large Unicode expressions (13
- * ms each time), which only help texts and live output need.
+ * ms each time), which only help texts and live output need, or lists of licenses (4 ms), which only
+ * bills of materials need.
  */
-const COSTLY = /^(string-width|wrap-ansi|strip-ansi|cli-truncate|slice-ansi)$/;
+const COSTLY =
+  /^(string-width|wrap-ansi|strip-ansi|cli-truncate|slice-ansi|spdx-expression-parse)$/;
 const NAMESPACE = 'lazy';
 
 /**
@@ -42,7 +44,10 @@ export const lazyPackages = {
     });
     build.onLoad({ filter: /.*/, namespace: 'assert' }, () => ({ contents: ASSERT }));
     build.onLoad({ filter: /.*/, namespace: NAMESPACE }, ({ path }) => ({
-      contents: `module.exports = (...args) => require(${JSON.stringify(path)}).default(...args);`,
+      contents: `module.exports = (...args) => {
+        const loaded = require(${JSON.stringify(path)});
+        return (loaded.default ?? loaded)(...args);
+      };`,
       resolveDir: path.slice(0, path.lastIndexOf('/')),
     }));
   },

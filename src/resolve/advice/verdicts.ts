@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { errnoOf } from '../../errors.js';
 import type { FileStat } from '../../fs/file-view.js';
 import type { Sysroot } from '../../fs/sysroot.js';
@@ -9,7 +10,9 @@ import type { Weighed } from './script-advice.js';
 
 /** Bounds of what is kept for a program: paths looked at, and characters. */
 const MAX_PATHS = 2_000;
-const MAX_TEXT = 256 << 10;
+const MAX_TEXT = 64 << 10;
+/** For how many jails the advice on a program is kept: with its package, without, beside others. */
+const MAX_JAILS = 3;
 
 /** Advice on a program, with everything that it depends on but the program itself. */
 interface Verdict {
@@ -55,12 +58,8 @@ export class Verdicts {
 
   /** Returns the advice on a program; undefined if it must be found. */
   recall(program: FoundProgram): readonly Weighed[] | undefined {
-    const text = this.#kept.advice(program.trace, nameOf(program));
-    if (text === undefined) return undefined;
-    const verdict: Verdict = JSON.parse(text);
-    for (const [question, answer] of Object.entries(verdict.asked)) {
-      if (this.#contents.answer(question) !== answer) return undefined;
-    }
+    const verdict = this.#verdictsOn(program).find(({ asked }) => this.#isAnswered(asked));
+    if (verdict === undefined) return undefined;
     return digestOf(this.#probe, verdict) === verdict.digest ? verdict.advice : undefined;
   }
 
@@ -78,8 +77,24 @@ export class Verdicts {
     if (digest === undefined || seen.paths.length > MAX_PATHS) return;
     const asked = Object.fromEntries(jail.asked);
     const verdict: Verdict = { advice, asked, ...seen, digest };
-    const text = JSON.stringify(verdict);
+    const others = this.#verdictsOn(program).filter((other) => !this.#isAnswered(other.asked));
+    const all = [verdict, ...others].slice(0, MAX_JAILS);
+    const text = deflateRawSync(JSON.stringify(all)).toString('base64');
     if (text.length <= MAX_TEXT) this.#kept.addAdvice(program.trace, nameOf(program), text);
+  }
+
+  /** Returns what is kept, the latest first. */
+  #verdictsOn(program: FoundProgram): readonly Verdict[] {
+    const text = this.#kept.advice(program.trace, nameOf(program));
+    if (text === undefined) return [];
+    return JSON.parse(inflateRawSync(Buffer.from(text, 'base64')).toString());
+  }
+
+  /** Returns whether this jail gives the same answers. */
+  #isAnswered(asked: Verdict['asked']): boolean {
+    return Object.entries(asked).every(
+      ([question, answer]) => this.#contents.answer(question) === answer,
+    );
   }
 }
 

@@ -47,9 +47,9 @@ describe('kept advice', async () => {
     return new Verdicts(store(facts()), probe, contents).recall(program);
   };
   /** Keeps the advice as if it came of these look-ups. */
-  const keep = () => {
+  const keep = (request?: Partial<ResolveRequest>, weight: number = advice[0].weight) => {
     const kept = facts();
-    const { probe, contents, program } = look();
+    const { probe, contents, program } = look(request);
     const part = probe.part();
     const jail = new AskedJail(contents);
     for (const name of ['/etc/read', '/etc/gone', '/etc/absent', '/etc/stamp']) part.trace(name);
@@ -61,7 +61,7 @@ describe('kept advice', async () => {
     jail.hasUser('nobody');
     jail.read(program.trace);
     new Verdicts(store(kept), probe, contents).keep(program, {
-      advice,
+      advice: [{ ...advice[0], weight }],
       part,
       jail,
       stamps: ['/etc/stamp', '/etc'],
@@ -85,6 +85,14 @@ describe('kept advice', async () => {
   test('is not that of a jail that answers differently', async () => {
     await kept();
     assert.equal(recall({ programs: ['ls', 'env'] }), undefined);
+    assert.deepEqual(recall(), advice);
+  });
+
+  test('is kept for several jails', async () => {
+    await kept();
+    const before = { request: { programs: ['ls', 'env'] }, weight: 3 };
+    keep(before.request, before.weight);
+    assert.deepEqual(recall(before.request), [{ ...advice[0], weight: before.weight }]);
     assert.deepEqual(recall(), advice);
   });
 
