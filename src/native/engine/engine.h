@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <time.h>
 
 enum operation_type {
@@ -35,6 +36,7 @@ enum operation_type {
 	OP_EXTENTS,
 	OP_CHECK,
 	OP_SURVEY,
+	OP_PLACE,
 };
 
 struct xattr {
@@ -58,7 +60,7 @@ struct attributes {
 /* One operation. Strings and bytes point into its request. */
 struct operation {
 	uint8_t type;
-	/* mkdir: may exist; lock: wait; copy: share; check: in the jail. */
+	/* mkdir: may exist; lock: wait; copy: share; check: in the jail; place: a source follows the content. */
 	bool flag;
 	/* copy: start writing to disk. */
 	bool write_back;
@@ -68,6 +70,8 @@ struct operation {
 	/* Size of a copy in bytes; for a check, the time of the record in nanoseconds. */
 	uint64_t size;
 	struct timespec source_mtime;
+	/* place: where in the output, and which file the output is. */
+	uint64_t offset, device, inode;
 	mode_t node_type;
 	uint32_t major, minor;
 	const uint8_t *content;
@@ -109,6 +113,9 @@ struct worker {
 	/* The last directory looked up below the base. */
 	char directory[4096];
 	int directory_fd;
+	/* The output of `place`, and which file it is. */
+	int output_fd;
+	uint64_t output_device, output_inode;
 	/* Whether this thread has its own working directory. */
 	bool own_cwd;
 	uint8_t buffer[1 << 17];
@@ -176,6 +183,9 @@ int open_source(const char *path, int flags);
 int open_parent(struct worker *worker, const char *path, const char **name);
 void forget_directory(struct worker *worker);
 
+/* Closes what a worker keeps open for a job. */
+void forget_files(struct worker *worker);
+
 /* check.c: returns whether everything a block lists is unchanged */
 bool check_block(int root, const struct operation *operation);
 
@@ -184,9 +194,16 @@ int survey_directory(struct worker *worker, const char *path);
 
 /* copy.c */
 enum outcome copy_file(struct worker *worker, const struct operation *operation);
+/* Copies a part of a source to an offset of an output. */
+enum outcome copy_range(struct worker *worker, int from, int to, off_t start, off_t end, off_t offset);
+/* Reads up to a length; less only at the end of the file, -1 with errno. */
+ssize_t read_up_to(int fd, uint8_t *bytes, size_t length, off_t offset);
 int write_all(int fd, const uint8_t *bytes, size_t length, off_t offset);
 /* Closes a written file; a file system may report write errors only now (close(2)). */
 int close_written(int fd);
+
+/* place.c: writes bytes, and a source after them, into a file that the client has created */
+enum outcome place(struct worker *worker, const struct operation *operation);
 
 /* extents.c: finds the data of a sparse source; returns 0, or -1 with errno */
 bool find_data(int fd, off_t *at, off_t *end, off_t size);

@@ -257,6 +257,9 @@ bool carry_out(struct worker *worker, const struct operation *operation)
 	case OP_COPY:
 		outcome = copy_file(worker, operation);
 		break;
+	case OP_PLACE:
+		outcome = place(worker, operation);
+		break;
 	case OP_LINK:
 	case OP_RENAME:
 	case OP_EXCHANGE:

@@ -81,7 +81,7 @@ static void *work(void *argument)
 	(void)argument;
 	if (worker == NULL)
 		die("out of memory");
-	worker->directory_fd = -1;
+	worker->directory_fd = worker->output_fd = -1;
 	worker->own_cwd = unshare(CLONE_FS) == 0;
 	pthread_mutex_lock(&lock);
 	for (;;) {
@@ -96,7 +96,7 @@ static void *work(void *argument)
 		}
 		pthread_mutex_unlock(&lock);
 		if (worker->serial != job->serial)
-			forget_directory(worker);
+			forget_files(worker);
 		worker->serial = job->serial;
 		worker->job = job;
 		worker->index = index;
