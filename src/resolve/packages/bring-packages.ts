@@ -24,7 +24,7 @@ import {
 } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
-import { madeConfiguration } from './made-configuration.js';
+import { madeConfiguration, madeState } from './made-configuration.js';
 import {
   essentialCommands,
   type Mentions,
@@ -35,6 +35,7 @@ import {
   quotedCommands,
   scriptMentions,
 } from './named-paths.js';
+import { PAM, PAM_LIBRARY, pamFiles } from './pam.js';
 
 /** The maximum size in bytes of a directory that is added whole because a program names it. */
 const MAX_NAMED_TREE = 64 << 20;
@@ -48,6 +49,10 @@ const MAX_STARTED = 3;
 
 /** A program of a package. */
 const PROGRAM = /^(?:\/usr)?\/s?bin\/([^/]+)$/;
+/** A program that is found through a link, if at all. */
+const IN_OWN_DIRECTORY = /^\/usr\/lib\/.*\/bin\/[^/]+$/;
+/** The maximum number of files of a package that only depends on others, such as a link to one. */
+const MAX_META = 2;
 /**
  * Matches data without an extension, or with that of a description. Larger files, in bytes, are not
  * descriptions.
@@ -60,12 +65,18 @@ const MAX_DATA_FILES = 256;
 const MIN_END = 4;
 /** The C library, through which all programs could start others. */
 const LIBC = /^libc\.(so|musl)\b/;
+/** A module in the language of a script. */
+const SOURCE = /^\/usr\/(lib|share)\/.*\.(lua|p[lmy]|php|rb|tcl)$/;
+/** The maximum number of modules of a package that are searched for names of programs. */
+const MAX_SOURCES = 64;
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
 /** Modules that a library loads, in a directory of its own. */
 const MODULE = /^(\/usr\/lib\/[^/]+-linux-[^/]+\/[^/]+)\/(?:.*\/)?[^/]+\.so$/;
 /** Modules that few programs load: engines, and those of services that the jail has not. */
 const SELDOM = /\/(engines-[\d.]+|ossl-modules|krb5|sasl2|gconv|systemd|debug)(\/|$)/;
+/** Configuration of PAM's modules. */
+const OF_MODULES = /^\/etc\/(security\/[^/]+|environment|login\.defs)$/;
 /** Character sets that programs with iconv commonly use; all of glibc's modules have 8 MB. */
 const USUAL_CHARSETS = ['ISO-8859-1', 'ISO-8859-15', 'UTF-16', 'UTF-32', 'CP1252'];
 
@@ -163,6 +174,7 @@ class Expansion {
       this.#addPackage(member, named.has(member), isCompiled, isOwn);
     }
     this.#addUnowned(all);
+    if (withPackage) this.#addState(family);
     if (withPackage) this.#addNamed(requested, family, all);
     return {
       warnings: this.#warnings,
@@ -324,14 +336,41 @@ class Expansion {
    * names, as compilers start the assembler and linker.
    */
   #startedBy(family: ReadonlySet<InstalledPackage>): InstalledPackage[] {
-    const near = [...this.#families.dependencies(family, 1)].filter((other) => !family.has(other));
     const isCompiler = this.#families.isCompiler(family);
-    return near.filter((other) =>
-      this.#database.filesOf(other)?.some((file) => {
-        const [, name] = PROGRAM.exec(file) ?? [];
-        return name !== undefined && (isCompiler || this.#isMentioned(name));
-      }),
+    return this.#near(family).filter((other) =>
+      this.#database
+        .filesOf(other)
+        ?.some((file) => this.#namesOf(file).some((name) => isCompiler || this.#isMentioned(name))),
     );
+  }
+
+  /** Returns the dependencies of packages outside these, also through packages without parts. */
+  #near(family: ReadonlySet<InstalledPackage>): InstalledPackage[] {
+    const direct = [...this.#families.dependencies(family, 1)];
+    const near = new Set(direct);
+    for (const other of this.#families.dependencies(
+      direct.filter((item) => this.#isMeta(item)),
+      1,
+    ))
+      near.add(other);
+    return [...near].filter((other) => !family.has(other));
+  }
+
+  /** Returns whether a package only depends on others: default-jre-headless. */
+  #isMeta(member: InstalledPackage): boolean {
+    const listed = this.#database.filesOf(member) ?? [];
+    const directories = new Set(listed.map((file) => parentOf(file)));
+    const files = listed.filter((file) => !directories.has(file) && isRunTimeFile(file));
+    return files.length <= MAX_META;
+  }
+
+  /** Returns the names by which a program is found, also by an alternative; none for other files. */
+  #namesOf(file: string): string[] {
+    const [, name] = PROGRAM.exec(file) ?? [];
+    if (name !== undefined) return [name];
+    if (!IN_OWN_DIRECTORY.test(file)) return [];
+    this.#alternatives ??= alternativeLinks(this.#resolution.sysroot);
+    return this.#alternatives(file).flatMap((link) => PROGRAM.exec(link)?.[1] ?? []);
   }
 
   /** Records the names by which programs may start others. */
@@ -348,14 +387,29 @@ class Expansion {
           if (!owner.isEssential) this.#drivers.add(owner);
         }
       }
-      if (elf === undefined) this.#mentions.push(scriptMentions(sysroot, trace));
-      else if (startsPrograms(facts?.imports ?? []) || this.#startsByLibrary(elf)) {
+      if (elf === undefined) {
+        this.#mentions.push(scriptMentions(sysroot, trace));
+        if (!isShellScript) this.#mentions.push(...this.#mentionsOfModules(trace));
+      } else if (startsPrograms(facts?.imports ?? []) || this.#startsByLibrary(elf)) {
         this.#mentions.push(mentionsOf(sysroot, trace, elf));
         // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
         const own = baseName(trace.path);
         this.#mentions.push((name) => name.length >= MIN_END && own.endsWith(name));
       }
     }
+  }
+
+  /** Returns what the modules of a script's own package mention, in which most of it may be. */
+  #mentionsOfModules(script: Trace): Mentions[] {
+    const { sysroot } = this.#resolution;
+    const modules = this.#families
+      .ownersOf(script)
+      .flatMap((owner) => this.#database.filesOf(owner) ?? [])
+      .filter((file) => SOURCE.test(file));
+    return modules.slice(0, MAX_SOURCES).flatMap((file) => {
+      const trace = sysroot.probe.trace(file);
+      return isTrace(trace) && trace.stat.type === 'file' ? [scriptMentions(sysroot, trace)] : [];
+    });
   }
 
   /**
@@ -505,6 +559,15 @@ class Expansion {
     }
   }
 
+  /** Adds the empty files of state that the installations of packages made. */
+  #addState(family: ReadonlySet<InstalledPackage>): void {
+    for (const member of family) {
+      for (const file of madeState(this.#resolution.sysroot, member, this.#database)) {
+        this.#add(file, { kind: 'package', name: member.name }, member);
+      }
+    }
+  }
+
   /** Adds what programs name from packages that theirs depend on, or whose libraries they load. */
   #addNamed(
     requested: readonly FoundProgram[],
@@ -536,12 +599,18 @@ class Expansion {
     );
     const owners = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     const allowed = this.#allowedOwners(family);
+    const own = new Set(requested.map(({ trace }) => trace.path));
     this.#addDataOfLibraries(family);
     this.#addConfigured(requested);
+    for (const program of requested) this.#addAuthentication(program);
     for (const { name, trace, by, starts } of absent) {
       const among = owners.get(trace.path) ?? [];
       if (starts && among.some(({ isEssential }) => isEssential)) this.#addNamedProgram(name, by);
-      const owner = among.find((item) => allowed.has(item) && !brought.has(item));
+      const isOnly = own.has(by) && among.length === 1;
+      const owner = among.find(
+        (item) =>
+          (allowed.has(item) || (isOnly && this.#families.isData(item))) && !brought.has(item),
+      );
       if (owner === undefined || !isRunTimeFile(trace.path)) continue;
       const found = sysroot.trace(name);
       if (isTrace(found)) this.#addTree(found, { kind: 'named', by, package: owner.name });
@@ -557,20 +626,22 @@ class Expansion {
   }
 
   /**
-   * Adds what libraries of other packages name from the data of their own packages: scripts,
-   * tables.
+   * Adds what libraries name from the data of their own packages: modules, and for libraries of other
+   * packages than the programs' scripts and tables.
    */
   #addDataOfLibraries(family: ReadonlySet<InstalledPackage>): void {
     const { sysroot, files, programs } = this.#resolution;
     const base = this.#families.base();
     for (const [path, owners] of this.#database.ownersOf(files.withReason('needed'))) {
-      const owner = owners.find((item) => !base.has(item) && !family.has(item));
+      const owner = owners.find((item) => !base.has(item));
       if (owner === undefined || !this.#hasData(owner)) continue;
       const library = sysroot.trace(path);
       if (!isTrace(library)) continue;
       const { elf } = programs.read(library.stat.identity);
       if (elf === undefined) continue;
+      // Other packages add modules to its directories, too.
       this.#addModules(owner, library, elf);
+      if (family.has(owner)) continue;
       const named = this.#namedBy(library, elf).filter(({ name }) => SHARED.test(name));
       const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
       for (const { name, trace } of named) {
@@ -614,6 +685,36 @@ class Expansion {
       for (const file of made) {
         if (owner === undefined || !named.has(file.path)) continue;
         this.#add(file, { kind: 'named', by: path, package: owner.name });
+      }
+    }
+  }
+
+  /** Adds what a program that authenticates through PAM needs, without passwords. */
+  #addAuthentication({ trace }: FoundProgram): void {
+    const { sysroot, files, programs } = this.#resolution;
+    const { elf, facts } = programs.read(trace.stat.identity);
+    if (elf === undefined || facts?.imports.includes('pam_start') !== true) return;
+    const library = files.withReason('needed').find((path) => PAM_LIBRARY.test(path));
+    if (library === undefined) return;
+    const name = baseName(trace.path);
+    const mentions = mentionsOf(sysroot, trace, elf);
+    const services = this.#families
+      .ownersOf(trace)
+      .flatMap((owner) => this.#database.filesOf(owner) ?? [])
+      .filter((file) => file.startsWith(`${PAM}/`))
+      .map((file) => baseName(file))
+      .filter((service) => service === name || mentions(service));
+    const { configuration, modules } = pamFiles(sysroot, new Set([name, ...services]), library);
+    const [owner] = this.#database.ownersOf([library]).get(library) ?? [];
+    if (owner === undefined) return;
+    const reason = { kind: 'named', by: library, package: owner.name } as const;
+    for (const file of [...configuration, ...modules]) this.#add(file, reason);
+    for (const module of modules) {
+      const read = programs.read(module.stat.identity).elf;
+      if (read === undefined) continue;
+      for (const { name: path } of this.#namedBy(module, read)) {
+        const found = OF_MODULES.test(path) ? sysroot.trace(path) : undefined;
+        if (found !== undefined && isTrace(found)) this.#add(found, reason);
       }
     }
   }
