@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { FileFacts } from '../../../src/fs/file-facts.js';
@@ -47,13 +47,18 @@ describe('kept advice', async () => {
     return new Verdicts(store(facts()), probe, contents).recall(program);
   };
   /** Keeps the advice as if it came of these look-ups. */
-  const keep = (request?: Partial<ResolveRequest>, weight: number = advice[0].weight) => {
+  const keep = (
+    request?: Partial<ResolveRequest>,
+    weight: number = advice[0].weight,
+    further: readonly string[] = [],
+  ) => {
     const kept = facts();
     const { probe, contents, program } = look(request);
     const part = probe.part();
     const jail = new AskedJail(contents);
     for (const name of ['/etc/read', '/etc/gone', '/etc/absent', '/etc/stamp']) part.trace(name);
     part.names('/etc/conf.d');
+    for (const name of further) part.trace(`/etc/conf.d/${name}`);
     jail.has('/usr/bin/env');
     jail.holds('/usr/share');
     jail.library('libc.so.6');
@@ -94,6 +99,18 @@ describe('kept advice', async () => {
     keep(before.request, before.weight);
     assert.deepEqual(recall(before.request), [{ ...advice[0], weight: before.weight }]);
     assert.deepEqual(recall(), advice);
+  });
+
+  test('is kept with thousands of characters', async () => {
+    for (let count = 0; count < 200; count++) {
+      const text = `of ${count}`.repeat(10);
+      mkdirSync(place(`/etc/conf.d/${text}`), { recursive: true });
+    }
+    await kept();
+    keep(undefined, 2, readdirSync(place('/etc/conf.d')));
+    assert.deepEqual(recall(), advice);
+    rmSync(place('/etc/conf.d/of 7of 7of 7of 7of 7of 7of 7of 7of 7of 7'), { recursive: true });
+    assert.equal(recall(), undefined);
   });
 
   test('is not that of a program with another name', async () => {
