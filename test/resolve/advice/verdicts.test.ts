@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { JailbuildError } from '../../../src/errors.js';
 import { FileFacts } from '../../../src/fs/file-facts.js';
 import { Sysroot } from '../../../src/fs/sysroot.js';
 import type { ResolveRequest } from '../../../src/manifest/request.js';
 import { atOnce } from '../../../src/manifest/steps.js';
+import { adviceOn } from '../../../src/resolve/advice/advice-on.js';
 import { AskedJail, JailContents } from '../../../src/resolve/advice/jail-contents.js';
 import { type AdviceStore, Verdicts } from '../../../src/resolve/advice/verdicts.js';
 import { Resolving } from '../../../src/resolve/resolve.js';
@@ -42,6 +44,16 @@ describe('kept advice', async () => {
     assert.ok(program);
     return { probe: sysroot.probe, contents, program };
   };
+  test('is found without a database that cannot be read', async () => {
+    const sysroot = new Sysroot(host);
+    const begun = atOnce(Resolving.begin({ programs: ['ls'] }, { sysroot }));
+    begun.finish();
+    const openDatabase = async () => {
+      throw new JailbuildError('NOT_READABLE', '/var/lib/dpkg/status: EACCES');
+    };
+    assert.deepEqual(await adviceOn(begun.advisable, { openDatabase, kept: undefined }), []);
+  });
+
   const recall = (request?: Partial<ResolveRequest>) => {
     const { probe, contents, program } = look(request);
     return new Verdicts(store(facts()), probe, contents).recall(program);
