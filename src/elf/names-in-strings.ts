@@ -17,7 +17,7 @@ const MAX_COMMAND = 512;
 const MAX_SEARCHED = 12;
 /** A name at the start of a command. */
 const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
-const [ZERO, SPACE, PERCENT] = [0x00, 0x20, 0x25];
+const [ZERO, SPACE, PERCENT, DASH] = [0x00, 0x20, 0x25, 0x2d];
 /** FNV-1a, 32 bits (draft-eastlake-fnv). */
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
@@ -25,9 +25,10 @@ const NAME_BYTES = nameBytes();
 
 /**
  * Returns a function that tells whether a file contains a name in its data: as the first word of a
- * zero-terminated string, or at the end of one after a character that names do not contain or after
- * a conversion, as in `%slib%sjvm.cfg`, since linkers merge strings that are ends of others. The
- * file is read once, for any number of names, and indexed for many.
+ * zero-terminated string, or at the end of one after a character that names do not contain, after a
+ * conversion, as in `%slib%sjvm.cfg`, or as a whole option, as in `--dbus-daemon`, since linkers merge
+ * strings that are ends of others. The file is read once, for any number of names, and indexed for
+ * many.
  *
  * @param limit stop after this many bytes
  */
@@ -61,6 +62,8 @@ function collectHashes(bytes: Buffer, hashes: Set<number>): void {
   let before = ZERO;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at] ?? 0;
+    // No name begins with the dashes of an option.
+    if (byte === DASH && length === 0) continue;
     if (NAME_BYTES[byte] === 1) {
       hash = Math.imul(hash ^ byte, FNV_PRIME);
       if (length++ > 0) shorter = Math.imul(shorter ^ byte, FNV_PRIME);
@@ -95,6 +98,7 @@ function isIn(piece: Buffer, name: Buffer, isWord: boolean): boolean {
 function isBoundary(piece: Buffer, at: number): boolean {
   const before = piece[at - 1] ?? 0;
   if (NAME_BYTES[before] !== 1) return true;
+  if (before === DASH && piece[at - 2] === DASH) return at === 2 || piece[at - 3] === ZERO;
   return piece[at - 2] === PERCENT && before >= 0x61 && before <= 0x7a;
 }
 

@@ -52,6 +52,12 @@ for (const { title, text, has, lacks } of [
     lacks: ['agent', 'grep', 'lib'],
   },
   {
+    title: 'finds the program of an option of the same name',
+    text: '\0--sort-daemon\0with --other\0x--tail\0-cut\0---wc\0',
+    has: ['sort-daemon'],
+    lacks: ['tail', 'cut', 'wc', 'daemon'],
+  },
+  {
     title: 'ignores long texts that begin with the name, and words in upper case before a space',
     text: `\0tar ${'x'.repeat(600)}\0Zip it\0[\0`,
     has: ['['],

@@ -12,10 +12,16 @@ const MAX_DEPTH = 12;
 const PROGRAM = /^(\/usr)?\/s?bin\/./;
 /** A program, also of a package with directories of its own. */
 const BINARY = /\/s?bin\/[^/]+$/;
+/** A program that makes the caches of its package's data, by the convention for its name. */
+const UPDATES = /^(\/usr)?\/s?bin\/update-[^/]+$/;
+const OF_DATA = /^\/usr\/share\/./;
 const OBJECT = /\.so$/;
 /** Libraries where the loader looks for them. */
 const LINKED = /^(\/usr)?\/lib(32|64|x32)?(\/[^/]+-linux-[^/]+)?\/[^/]+\.so[.\d]*$/;
-const HEADER = /^\/usr\/include\/.*\.h$/;
+/** Sections of packages with modules in a language that has an interpreter (Debian policy, 2.4). */
+const LANGUAGES = /(^|\/)(java|javascript|lisp|perl|php|python|ruby)$/;
+/** Headers of the system, or of one that a compiler builds for: `/usr/aarch64-linux-gnu/include`. */
+const HEADER = /^\/usr\/([^/]+-linux-[^/]+\/)?include\/.*\.h$/;
 const OWN_HEADER = /^\/usr\/lib(32|64|exec)?\/.*\/include\/.*\.h$/;
 
 /**
@@ -41,8 +47,8 @@ export class PackageFamilies {
   /**
    * Returns packages with their relatives: those of the same source that they depend on, recommend
    * or suggest, since a source is split to make parts optional, not because each works alone; the
-   * data packages that they depend on (architecture-independent ones); and the compiled modules that
-   * packages of scripts depend on.
+   * data packages that they depend on (architecture-independent ones), or of which they recommend one
+   * of several: dictionaries; and the modules that packages of scripts depend on, also with programs.
    *
    * @param scripted packages of scripts besides those for all architectures
    */
@@ -58,7 +64,13 @@ export class PackageFamilies {
       }
       for (const other of this.#related(member, depends)) {
         const isOfScripts = isForAll(member) || scripted.includes(member);
-        if (this.#isData(other) || (isOfScripts && this.#isModules(other))) members.add(other);
+        const isModules = this.#isModules(other) || isOfLanguage(other);
+        if (this.isData(other) || (isOfScripts && isModules)) members.add(other);
+      }
+      // What has alternatives is something that the package does not work without.
+      const choices = recommends.filter((alternatives) => alternatives.length > 1);
+      for (const other of this.#related(member, choices)) {
+        if (this.isData(other)) members.add(other);
       }
     }
     return members;
@@ -74,7 +86,7 @@ export class PackageFamilies {
     for (const member of front) {
       for (const other of this.#related(member, member.depends)) {
         if (libraries.has(other) || found.has(other) || this.base().has(other)) continue;
-        if (sourceOf(other) !== sourceOf(member) && !this.#isData(other)) continue;
+        if (sourceOf(other) !== sourceOf(member) && !this.isData(other)) continue;
         found.add(other);
         front.push(other);
       }
@@ -114,10 +126,15 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns whether a package has neither machine code nor programs: modules, fonts, descriptions.
+   * Returns whether a package has neither machine code nor programs but those that update its data:
+   * modules, fonts, descriptions, update-mime-database.
    */
-  #isData(member: InstalledPackage): boolean {
-    return isForAll(member) && !this.base().has(member) && !this.#hasFile(member, PROGRAM);
+  isData(member: InstalledPackage): boolean {
+    if (this.base().has(member)) return false;
+    const programs = this.#database.filesOf(member)?.filter((file) => PROGRAM.test(file)) ?? [];
+    if (!programs.every((file) => UPDATES.test(file))) return false;
+    if (isForAll(member)) return true;
+    return programs.length > 0 && !this.#hasFile(member, OBJECT) && !this.#hasFile(member, LINKED);
   }
 
   /** Whether a package has machine code for an interpreter alone: none to run, none to link. */
@@ -127,8 +144,7 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns the packages that compilers use beside their own files: those with files in
-   * /usr/include that these packages depend on or recommend, directly or indirectly.
+   * Returns the packages that compilers use beside their own files: those with headers that these packages depend on or recommend, directly or indirectly.
    */
   headers(packages: ReadonlySet<InstalledPackage>): Set<InstalledPackage> {
     const found = new Set<InstalledPackage>();
@@ -197,8 +213,8 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns the files that no package owns in directories that only these packages own: caches,
-   * links and configuration made during installation. Skips secrets and files that not everyone may
+   * Returns the files that no package owns in directories that only these packages own, or that one of
+   * them updates: caches, links and configuration made during installation. Skips secrets and files that not everyone may
    * read.
    *
    * @param isWanted skips paths, and directories with all their content
@@ -223,7 +239,12 @@ export class PackageFamilies {
     const candidates: string[] = [];
     for (const directory of directories) {
       const among = owners.get(directory);
-      if (among === undefined || among.some((owner) => !packages.has(owner))) continue;
+      if (among === undefined) continue;
+      // A package that updates its data makes caches beside the data of others.
+      const isMade =
+        OF_DATA.test(directory) &&
+        among.some((owner) => packages.has(owner) && this.#hasFile(owner, UPDATES));
+      if (!isMade && among.some((owner) => !packages.has(owner))) continue;
       candidates.push(...this.#unlisted(directory, own));
     }
     const owned = this.#database.ownersOf(candidates);
@@ -264,6 +285,11 @@ export class PackageFamilies {
     });
     return [...new Set(found)].filter((other) => other !== member);
   }
+}
+
+/** Whether a package has modules in a language with an interpreter, and no machine code. */
+function isOfLanguage(member: InstalledPackage): boolean {
+  return isForAll(member) && LANGUAGES.test(member.section ?? '');
 }
 
 /** Whether a package is for all architectures: it has no machine code. */

@@ -14,6 +14,8 @@ const XT = /^libXt\./;
 const APP_DEFAULTS = /^\/etc\/X11\/app-defaults\/[^/]+$/;
 /** Prefixes that packages share. */
 const USUAL_PREFIX = /^\/(usr\/(local\/)?)?s?bin\//;
+/** Matches a program whose name is no word of the language. */
+const COMPOUND = /[^/]{2}-[^/]{2,}$/;
 /** The maximum number of files whose names are looked for in a program. */
 const MAX_LOOKED_FOR = 400;
 
@@ -98,7 +100,13 @@ export class AbsentParts {
       );
     }
     if (elf !== undefined && startsByName(facts?.imports ?? [])) {
-      note(own, (file) => this.#lacks.isAbsentOriginal(file, trace));
+      const isFew = hasFewPrograms(own, this.#database);
+      note(
+        own,
+        (file) =>
+          this.#lacks.isAbsentOriginal(file, trace) ||
+          (isFew && COMPOUND.test(file) && this.#lacks.isAbsentProgram(file, trace)),
+      );
     }
     for (const other of this.#startable(trace, owners)) {
       note(other, (file) => this.#lacks.isAbsentProgram(file, trace));

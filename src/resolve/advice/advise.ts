@@ -18,6 +18,7 @@ import {
   scriptPathEnds,
   scriptPaths,
 } from '../packages/named-paths.js';
+import { PAM } from '../packages/pam.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
 import { AbsentFiles } from './absent-files.js';
 import { AbsentParts } from './absent-parts.js';
@@ -68,6 +69,10 @@ interface Named extends NamedPath {
   readonly by: Trace;
 }
 
+/** Matches a library that is not where the loader looks for libraries. */
+const MODULE = /^\/usr\/lib\/([^/]+-linux-[^/]+\/)?(?![^/]+-linux-[^/]+\/)[^/]+\/.*\.so$/;
+const FONT_LIBRARY = 'libfontconfig.so.1';
+const FONTS = '/etc/fonts/fonts.conf';
 const CERTIFICATES = ['/etc/ssl/certs', '/etc/pki/tls/certs', '/etc/ssl/cert.pem'];
 
 /** What the advice on programs is based on. */
@@ -147,6 +152,10 @@ export class Adviser {
       say(3, 'data', `${name} names ${secret}, which is not world-readable`, ['--include', secret]);
     }
     const shell = this.#shellOf(program.trace, imports, named, owners);
+    if (!found.some(({ advice }) => advice.add.includes('--with-package'))) {
+      this.#sayFonts(elf, name, say);
+      this.#sayAuthentication(imports, name, say);
+    }
     // --with-package adds the shell too.
     const isBrought = found.some(({ advice }) => advice.add.includes('--with-package'));
     if (shell !== undefined && !isBrought && !this.#lacks.has(shell)) {
@@ -370,6 +379,33 @@ export class Adviser {
     }
   }
 
+  /** Advises on the configuration and fonts of a program that finds fonts through a library. */
+  #sayFonts(
+    elf: ElfFile | undefined,
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    if (elf === undefined || this.#database === undefined || this.#lacks.has(FONTS)) return;
+    const library = this.#parts.loadedBy(elf, FONT_LIBRARY);
+    if (library === undefined || !isTrace(this.#probe.trace(FONTS))) return;
+    const text = `${name} finds fonts through ${baseName(library)}, but the jail has no ${FONTS}`;
+    say(2, 'data', text, ['--with-package']);
+  }
+
+  /** Advises on the configuration and modules of PAM, without which nobody can authenticate. */
+  #sayAuthentication(
+    imports: readonly string[],
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    if (this.#database === undefined || !imports.includes('pam_start')) return;
+    const directory = this.#probe.trace(PAM);
+    if (!isTrace(directory) || this.#lacks.holds(directory)) return;
+    say(3, 'data', `${name} authenticates through PAM, but the jail has no ${PAM}`, [
+      '--with-package',
+    ]);
+  }
+
   #madeBy(owner: InstalledPackage): readonly Trace[] {
     const known = this.#made.get(owner);
     if (known !== undefined || this.#database === undefined) return known ?? [];
@@ -411,6 +447,7 @@ export class Adviser {
             (!CONFIGURATION.test(trace.path) || owners.includes(item)) &&
             (owners.includes(item) ||
               all(item) ||
+              (by === program.trace && among.length === 1 && this.#families?.isData(item)) ||
               (near.has(sourceOf(item)) && isOfFamily(item))) &&
             (by === program.trace ||
               this.#mayNeed(by, item) ||
@@ -429,6 +466,7 @@ export class Adviser {
           packages.size === 1 &&
           (first.by === program.trace || this.#isOfSource(first.by, near)) &&
           !owners.includes(first.owner) &&
+          !this.#hasModules(first.owner) &&
           !owners.some((owner) => this.#hasData(owner)) &&
           !this.#startsOthers(program.trace);
         say(
@@ -532,6 +570,11 @@ export class Adviser {
     );
   }
 
+  /** Returns whether a package has modules, which may need more than their package. */
+  #hasModules(owner: InstalledPackage): boolean {
+    return this.#database?.filesOf(owner)?.some((file) => MODULE.test(file)) ?? false;
+  }
+
   /** Returns whether a library is of one of the given source packages. */
   #isOfSource(library: Trace, sources: ReadonlySet<string>): boolean {
     return this.#parts.ownersOfLibrary(library.path).some((own) => sources.has(sourceOf(own)));
@@ -567,7 +610,7 @@ export class Adviser {
   #secretOf(named: readonly NamedPath[], owners: readonly InstalledPackage[]): string | undefined {
     const secrets = named.filter(
       ({ trace }) =>
-        /^\/etc\/[^/]+\//.test(trace.path) &&
+        /^\/(etc|var\/lib)\/[^/]+\//.test(trace.path) &&
         trace.stat.type === 'file' &&
         (trace.stat.mode & 0o004) === 0 &&
         !this.#jail.has(trace.path),
@@ -575,8 +618,9 @@ export class Adviser {
     if (secrets.length === 0 || this.#database === undefined) return undefined;
     const parents = secrets.map(({ trace }) => trace.path.replace(/\/[^/]+$/, ''));
     const byPath = this.#database.ownersOf(parents);
+    const near = new Set(owners.map(sourceOf));
     return secrets.find((_, index) =>
-      byPath.get(parents[index] ?? '')?.some((owner) => owners.includes(owner)),
+      byPath.get(parents[index] ?? '')?.some((owner) => near.has(sourceOf(owner))),
     )?.trace.path;
   }
 }

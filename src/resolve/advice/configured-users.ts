@@ -37,6 +37,9 @@ const MAKES_USER = /\b(adduser|useradd)\s/;
 const SETS_USER = /USER\w*[:=]/;
 /** Every system has the users below, some of which have the names of things: mail, games. */
 const FIRST_MADE = 100;
+/** Matches a command that gives files to a user, and the user: chown(1), dpkg-statoverride(1), install(1). */
+const GIVES_FILES =
+  /\b(?:chown(?:\s+-{1,2}[\w-]+)*|dpkg-statoverride\s[^\n]*--add|install\s(?:[^\n]*\s)?(?:-o|--owner[ =]))\s*["']?([A-Za-z_][\w-]*)/g;
 
 interface ServiceUser {
   readonly name: string;
@@ -133,7 +136,8 @@ function configuredUsers(
   const near = new Set(owners.map(sourceOf));
   for (const other of related) {
     if (!near.has(sourceOf(other))) continue;
-    for (const user of usersMadeBy(database.installationOf(other), services)) {
+    const script = database.installationOf(other).replaceAll('\\\n', ' ');
+    for (const user of [...usersMadeBy(script, services), ...usersGivenFiles(script, services)]) {
       found.push({ name: user, by: name });
     }
     for (const file of database.filesOf(other) ?? []) {
@@ -154,6 +158,12 @@ function usersMadeBy(script: string, services: readonly ServiceUser[]): string[]
   return services
     .filter(({ name, uid }) => uid >= FIRST_MADE && words.has(name))
     .map(({ name }) => name);
+}
+
+/** Returns the users of services to whom the script of an installation gives files. */
+function usersGivenFiles(script: string, services: readonly ServiceUser[]): string[] {
+  const given = new Set([...script.matchAll(GIVES_FILES)].map(([, user]) => user));
+  return services.filter(({ name }) => given.has(name)).map(({ name }) => name);
 }
 
 function dependedOn(database: PackageDatabase, owner: InstalledPackage): InstalledPackage[] {

@@ -83,6 +83,20 @@ export class ProgramParts {
     return libraries.filter((path) => !LIBC.test(path));
   }
 
+  /** Returns the path of the library of a name if an object needs it, directly or through others. */
+  loadedBy(elf: ElfFile, soname: string): string | undefined {
+    const wanted = this.#jail.library(soname);
+    if (wanted === undefined) return undefined;
+    const seen = new Set(this.librariesOf(elf));
+    for (const path of seen) {
+      if (path === wanted) return path;
+      const found = this.#probe.trace(path);
+      const library = isTrace(found) ? this.#jail.read(found).elf : undefined;
+      for (const other of library === undefined ? [] : this.librariesOf(library)) seen.add(other);
+    }
+    return undefined;
+  }
+
   /** Returns the packages that a library belongs to. */
   ownersOfLibrary(path: string): readonly InstalledPackage[] {
     let owners = this.#linked.get(path);

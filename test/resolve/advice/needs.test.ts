@@ -284,4 +284,164 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
     const paths = pathsOf('wraps', '--with-package');
     assert.ok(paths.has('/usr/bin/packs') && paths.has('/usr/bin/sh'));
   });
+
+  test('a program comes with one of the dictionaries that it recommends', () => {
+    const fields = 'Recommends: words-en | words\n';
+    root.install(
+      'spells',
+      { '/usr/bin/spells': naming('/usr/lib/spells'), '/usr/lib/spells/a': '' },
+      fields,
+    );
+    root.install('words-nl', { '/usr/share/nl/words': '' }, 'Provides: words\n');
+    assert.ok(!pathsOf('spells', '--with-package').has('/usr/share/nl/words'));
+    root.install('words-de', { '/usr/share/de/words': '' }, 'Provides: words\nArchitecture: all\n');
+    assert.ok(pathsOf('spells', '--with-package').has('/usr/share/de/words'));
+  });
+
+  test('a script comes with modules of other packages, and programs that its own modules start', () => {
+    root.install('python', { '/usr/bin/python3': naming('hi') });
+    root.install('jq9', { '/usr/bin/j9': naming('hi'), '/usr/bin/j8': naming('hi') });
+    const completes = '/usr/lib/python3/dist-packages/completes.py';
+    root.install(
+      'completes',
+      { [completes]: '', '/usr/bin/completes': '#!/usr/bin/python3\n' },
+      'Section: python\nArchitecture: all\n',
+    );
+    root.install(
+      'query',
+      {
+        '/usr/bin/query': '#!/usr/bin/python3\nimport query\n',
+        '/usr/lib/python3/dist-packages/query.py': 'Popen(["j9"])\n',
+      },
+      'Depends: jq9, completes, python\n',
+    );
+    const paths = pathsOf('query', '--with-package');
+    assert.ok(paths.has(completes) && paths.has('/usr/bin/j9'));
+    assert.ok(!paths.has('/usr/bin/j8') && !paths.has('/usr/bin/completes'));
+  });
+
+  test('a user to whom the installation of a package gives files is that of its programs', () => {
+    root.put('/etc/passwd', [...PASSWD, 'web:x:33:33::/srv:/bin/false'].join('\n'));
+    root.install('caches', { '/usr/sbin/caches': looksUp() });
+    const script = '/var/lib/dpkg/info/caches.postinst';
+    root.put(script, '#!/bin/sh\ngroupadd web\nchgrp web /srv\n');
+    assert.deepEqual(adviceOn('/usr/sbin/caches'), []);
+    for (const line of [
+      'chown -R web:web /srv',
+      'install -d -o web /srv',
+      'dpkg-statoverride --update --add web root 0750 /srv',
+    ]) {
+      root.put(script, `#!/bin/sh\n${line}\n`);
+      assert.deepEqual(
+        adviceOn('/usr/sbin/caches'),
+        ['caches names the user web, which the jail lacks: --user web'],
+        line,
+      );
+    }
+  });
+
+  test('empty files of state that an installation made come with packages, others do not', () => {
+    root.install('plays', { '/usr/bin/plays': naming('hi') });
+    const [scores, saved] = ['/var/games/plays/scores', '/var/games/plays/saved'];
+    root.put('/var/lib/dpkg/info/plays.postinst', `#!/bin/sh\ntouch ${scores}\ntouch ${saved}\n`);
+    root.put(scores, '');
+    root.put(saved, 'of me\n');
+    const paths = pathsOf('plays', '--with-package');
+    assert.ok(paths.has(scores) && !paths.has(saved));
+  });
+
+  test('a library with modules needs more than its package', () => {
+    const source =
+      '#include <stdio.h>\nint checker(char **v) { return puts("/usr/share/checker"); }';
+    installUsing('checker', source, { '/usr/share/checker/order': '' }, 'Source: uses-checker\n');
+    assert.deepEqual(adviceOn('uses-checker'), [
+      'uses-checker names /usr/share/checker, from libchecker: --package libchecker',
+    ]);
+    installUsing(
+      'speller',
+      source.replaceAll('checker', 'speller'),
+      { '/usr/share/speller/order': '', '/usr/lib/speller/words.so': '' },
+      'Source: uses-speller\n',
+    );
+    assert.deepEqual(adviceOn('uses-speller'), [
+      'uses-speller names /usr/share/speller, from libspeller: --with-package',
+    ]);
+  });
+
+  test('a script comes with a program that is found through an alternative, behind a package of none', () => {
+    const java = '/usr/lib/vm/bin/vm9';
+    root.install('vm', { [java]: naming('hi'), '/usr/lib/vm/lib/modules': '' });
+    root.install('default-vm', {}, 'Depends: vm\n');
+    root.link('/etc/alternatives/vm9', java);
+    root.link('/usr/bin/vm9', '/etc/alternatives/vm9');
+    root.put('/var/lib/dpkg/alternatives/vm9', `auto\n/usr/bin/vm9\n\n${java}\n1\n\n`);
+    const script =
+      '#!/bin/sh\nif [ -n "$VM" ]; then x=$VM; else x=$(which vm9); fi\n"$x" -version\n';
+    root.install('builds', { '/usr/bin/builds': script }, 'Depends: default-vm | vm-runtime\n');
+    const paths = pathsOf('builds', '--with-package');
+    assert.ok(paths.has(java) && paths.has('/usr/bin/vm9') && paths.has('/usr/lib/vm/lib/modules'));
+  });
+
+  test('a program that authenticates comes with what PAM reads for it, without passwords', () => {
+    const offers = 'int pam_start(void); int pam_start(void) { return 0; }';
+    const library = compile(offers, '-shared', '-Wl,-soname,libpam.so.0');
+    root.put('/libpam.so', library);
+    root.install('libpam', { '/usr/lib/libpam.so.0': library });
+    const using = compile(
+      'int pam_start(void); int main(void) { return pam_start(); }',
+      `${root.path}/libpam.so`,
+    );
+    root.install(
+      'enters',
+      { '/usr/bin/enters': using, '/etc/pam.d/enters': '' },
+      'Depends: libpam\n',
+    );
+    const module = compile('const char *p = "/etc/security/limits.conf";', '-shared');
+    root.put('/usr/lib/security/pam_ok.so', module);
+    root.put('/usr/lib/security/pam_never.so', module);
+    root.put('/etc/security/limits.conf', '');
+    root.install('others', { '/etc/pam.d/unused': 'auth required pam_never.so\n' });
+    root.put('/etc/pam.d/common', '-auth [success=1 default=ignore] pam_ok.so nullok\n');
+    root.put('/etc/pam.d/enters', '# auth required pam_never.so\n@include common\n');
+    root.put('/etc/shadow', 'root:x:1::::::\n');
+    assert.deepEqual(adviceOn('enters'), [
+      'enters authenticates through PAM, but the jail has no /etc/pam.d: --with-package',
+    ]);
+    const paths = pathsOf('enters', '--with-package');
+    for (const file of [
+      '/etc/pam.d/common',
+      '/usr/lib/security/pam_ok.so',
+      '/etc/security/limits.conf',
+    ])
+      assert.ok(paths.has(file), file);
+    for (const file of ['/etc/pam.d/unused', '/usr/lib/security/pam_never.so', '/etc/shadow'])
+      assert.ok(!paths.has(file), file);
+  });
+
+  test('a program of the same package is known by an option', () => {
+    const calls = 'execvp(c > 1 ? v[1] : "x", v);';
+    const source = `#include <stdio.h>\n#include <unistd.h>\nint main(int c, char **v) { puts("--bus-daemon"); puts("--bus-tool="); ${calls} }`;
+    const files = { '/usr/bin/bus-daemon': naming('hi'), '/usr/bin/bus-tool': naming('hi') };
+    root.install('bus', { '/usr/bin/runs-bus': compile(source), ...files });
+    assert.deepEqual(adviceOn('runs-bus'), [
+      'runs-bus names /usr/bin/bus-daemon, from bus: --with-package',
+    ]);
+    assert.ok(pathsOf('runs-bus', '--with-package').has('/usr/bin/bus-daemon'));
+  });
+
+  test('data that a program names is that of one package alone, also of no dependency', () => {
+    root.install('keys', { '/usr/share/keys/us': '' }, 'Architecture: all\n');
+    root.install('many', { '/usr/share/many/a': '' }, 'Architecture: all\n');
+    root.install('more', { '/usr/share/many/b': '' }, 'Architecture: all\n');
+    for (const name of ['keys', 'many']) {
+      root.install(`compiles-${name}`, {
+        [`/usr/bin/compiles-${name}`]: naming(`/usr/share/${name}`),
+      });
+    }
+    assert.deepEqual(adviceOn('compiles-keys'), [
+      'compiles-keys names /usr/share/keys, from keys: --package keys',
+    ]);
+    assert.ok(pathsOf('compiles-keys', '--with-package').has('/usr/share/keys/us'));
+    assert.deepEqual(adviceOn('compiles-many'), []);
+  });
 });
