@@ -1,6 +1,7 @@
 import { changedNotes, intentOf } from './build/intent.js';
 import type { BuildJob, BuildOptions } from './build/job.js';
 import { type BuildResult, planBuild, resultOf, runBuild } from './build/pipeline.js';
+import type { UnchangedJail } from './build/verify-step.js';
 import type { FileReport } from './report.js';
 import { locateTarget } from './target.js';
 import { isPrivileged } from './write/stage.js';
@@ -38,7 +39,29 @@ export async function updateJail(
   options: BuildOptions = {},
   onFile: (report: FileReport) => void = () => {},
 ): Promise<UpdateResult> {
-  const result = resultOf(await runBuild(updateJob(target, options), { onFile }));
+  return (await runUpdate(target, options, onFile)).result;
+}
+
+/** An update that was made. */
+export interface Updated {
+  readonly result: UpdateResult;
+  /** Set if nothing at all had to be done, and the files alone determine that. */
+  readonly unchanged?: UnchangedJail;
+}
+
+/** As `updateJail`, and says by what it is known that nothing had to be done. */
+export async function runUpdate(
+  target: string,
+  options: BuildOptions,
+  onFile: (report: FileReport) => void = () => {},
+): Promise<Updated> {
+  const proven = await runBuild(updateJob(target, options), { onFile });
+  const { unchanged, planned } = proven;
+  const isByFiles = unchanged !== undefined && planned.request.sysrootImage === undefined;
+  return { result: changesOf(resultOf(proven)), ...(isByFiles ? { unchanged } : {}) };
+}
+
+function changesOf(result: BuildResult): UpdateResult {
   const done = result.files.flatMap(({ action, path }) =>
     action === 'unchanged' || action === 'none' ? [] : [{ action: ACTION[action], path }],
   );

@@ -77,11 +77,13 @@ class Pipes {
   }
 }
 
-function withExtras(
+/** Returns the options of a run with what its extras add. */
+export function withExtras(
   options: LaunchOptions,
-  { network, onChanges }: RunExtras,
-  pipes: Pipes,
+  extras: RunExtras,
+  pipes = new Pipes(options, extras),
 ): LaunchOptions {
+  const { network, onChanges } = extras;
   const whole =
     onChanges === undefined ? options : { ...options, overlayChangesFd: pipes.fd('changes') };
   if (network === undefined) return whole;

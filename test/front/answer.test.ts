@@ -80,6 +80,8 @@ describe('the answer to a repeated command', { ...NEEDS_FRONT, ...needs('sh') },
       BUILD,
       [...BUILD, '--json'],
       [...BUILD, '--quiet'],
+      ['update', jail],
+      ['update', jail, '--json'],
       TREE,
       [...TREE, '--size'],
     ]) {

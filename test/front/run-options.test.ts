@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { OptionSpec } from '../../src/cli/command.js';
@@ -11,6 +11,7 @@ import { parseWords } from '../../src/cli/parse-words.js';
 import { parsePlainWords } from '../../src/cli/plain-words.js';
 import { checkArguments } from '../../src/cli/usage.js';
 import { environmentOf, launcherArguments } from '../../src/launcher/options.js';
+import { withExtras } from '../../src/launcher/run.js';
 import { canUncover } from '../../src/launcher/uncovering.js';
 import { Random } from '../campaign/random.js';
 import { jailbuild } from '../support/cli.js';
@@ -107,7 +108,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   workdir: ['/', '/usr', 'usr', '/a b'],
   argv0: ['sh', '-sh', 'a b'],
   hostname: ['name', 'a.b-c', 'a b', 'a/b', 'é', '5', 'a\tb'],
-  network: ['none', 'host', 'ns:/proc/self/ns/net', 'other'],
+  network: ['none', 'host', 'ns:/proc/self/ns/net', 'other', 'outgoing', 'slirp4netns', 'pasta'],
   ipc: ['private', 'host', 'other'],
   cgroupns: ['private', 'host', 'other'],
   proc: ['masked', 'full', 'none', 'other'],
@@ -195,12 +196,13 @@ async function scriptLaunch(words: readonly string[]): Promise<Launch | undefine
     const args = parsed as unknown as RunArguments;
     const root = path.resolve(args.root);
     const { launch, command, network } = runnable(root, args);
-    if (network !== undefined || canUncover(root, launch)) return undefined;
+    if (canUncover(root, launch)) return undefined;
+    const whole = network === undefined ? launch : withExtras(launch, { network });
     return {
       words: [
         '--die-with-parent',
         ...(launch.dieWithParent ? ['--die-with', 'PARENT'] : []),
-        ...launcherArguments(root, launch, command, 'names'),
+        ...launcherArguments(root, whole, command, 'names'),
       ],
       environment: Object.entries(environmentOf(launch, process.env.TERM)).map((pair) =>
         pair.join('='),
@@ -223,6 +225,9 @@ run:
 
 describe('runs that the front starts', { ...NEEDS_FRONT, ...needsRoot('unshare', 'cc') }, () => {
   const front = copyOfProgram(directory);
+  // The helper of a network is only looked for.
+  mkdirSync(`${directory}/none`);
+  writeFileSync(`${directory}/none/slirp4netns`, '');
   process.chdir(directory);
 
   for (const [title, jail, text] of [
@@ -234,7 +239,7 @@ describe('runs that the front starts', { ...NEEDS_FRONT, ...needsRoot('unshare',
       'programs: [sh]\nincludes: [{ from: /etc/hosts, to: /tmp/hosts }]\nrun:\n  user: "7"\n',
     ],
   ] as const) {
-    test(`are those of the script: ${title}`, async () => {
+    test(`are those of the script: ${title}`, async (t) => {
       const root = `${directory}/${jail}`;
       const file = `${directory}/${jail}.yaml`;
       writeFileSync(file, text);
@@ -247,6 +252,12 @@ describe('runs that the front starts', { ...NEEDS_FRONT, ...needsRoot('unshare',
       const first = `"$FRONT" run ${quoted(root)} -- true > ${directory}/first || exit 1`;
       const launches = frontLaunches(directory, front, 'run', lines, first);
       let taken = 0;
+      // As for the front.
+      const { PATH } = process.env;
+      t.after(() => {
+        process.env.PATH = PATH;
+      });
+      process.env.PATH = `${directory}/none`;
       for (const [index, words] of lines.entries()) {
         const launch = launches[index];
         if (launch === undefined) continue;

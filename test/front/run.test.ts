@@ -127,6 +127,7 @@ describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
       assert.match(stderr, /node is not on PATH/, changed);
       assert.equal(status, 127, changed);
     }
+    // Without a helper.
     assert.equal(script(`${FIRST} ${WITHOUT_NODE} --network outgoing -- true`).status, 127);
     assert.equal(
       script(
@@ -147,6 +148,69 @@ describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
       assert.equal(stdout, '');
     },
   );
+
+  describe('with a network of slirp4netns', needsRoot('slirp4netns'), () => {
+    const helpers = `${directory}/helpers`;
+    /** A run that returns 127 if it starts Node; $1 is the helper. */
+    const withHelper = (helper: string, words: string) =>
+      script(
+        `${FIRST} mkdir -p ${helpers} && ln -sf ${helper} ${helpers}/slirp4netns && NOWHERE=${helpers}; ${WITHOUT_NODE} --network outgoing ${words}`,
+      );
+    const real = exec('sh', ['-c', 'command -v slirp4netns']).stdout.trim();
+    const leftHelpers = () => exec('ps', ['-C', 'slirp4netns', '-o', 'args=']).stdout;
+
+    test('does not start Node, and ends the helper', () => {
+      const before_ = leftHelpers();
+      const look = '-- sh -c "cat /etc/resolv.conf /proc/net/route; ls /proc/self/fd; exit 7"';
+      const ran = withHelper(real, look);
+      const { status, stdout, stderr } = ran;
+      assert.deepEqual([status, stderr], [7, '']);
+      assert.match(stdout, /^nameserver 10\.0\.2\.3\n/);
+      assert.match(stdout, /^tap0\t00000000\t/m);
+      assert.match(stdout, /\n0\n1\n2\n3\n$/);
+      assert.equal(leftHelpers(), before_);
+      // The first run, which is one of Node.
+      assert.deepEqual(script(`"$FRONT" run "$JAIL" --network outgoing ${look}`), ran);
+    });
+
+    test('reports a helper that makes none, as the script does', () => {
+      const helper = `${directory}/failing`;
+      const text = '#!/bin/sh\necho first; printf "it\\t failed\\n" >&2; exit 3\n';
+      writeFileSync(helper, text, { mode: 0o755 });
+      const { status, stdout, stderr } = withHelper(helper, '-- true');
+      assert.deepEqual(
+        [status, stdout, stderr],
+        [125, '', 'jailbuild: slirp4netns: gives the jail no network: it\\x09 failed\n'],
+      );
+      const byNode = script(
+        `PATH=${helpers}:$PATH "$FRONT" run "$JAIL" --network outgoing --no-init --verbose -- true`,
+      );
+      assert.equal(byNode.stderr, stderr);
+    });
+
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      test(`ends the helper after ${signal}`, async (t) => {
+        const before_ = leftHelpers();
+        const run = `${WITHOUT_NODE.replace('"$FRONT"', 'exec "$FRONT"')} --network outgoing`;
+        const text = `${OWN_CACHE} ${FIRST} NOWHERE=${helpers}; ln -sf ${real} ${helpers}/slirp4netns; ${run} -- sleep 600`;
+        const child = spawn('unshare', ['--mount', 'sh', '-c', text], {
+          env: ENV,
+          stdio: 'ignore',
+        });
+        const { pid = -1 } = child;
+        t.after(() => child.kill('SIGKILL'));
+        const ended = new Promise((resolve) => child.once('exit', (...how) => resolve(how)));
+        const below = (from: number): number[] =>
+          childrenOf(from).flatMap((one) => [one, ...below(one)]);
+        const names = () => below(pid).map(nameOf);
+        await until(() => names().includes('sleep'), 'the command runs');
+        assert.ok(names().includes('slirp4netns'));
+        child.kill(signal);
+        assert.deepEqual(await ended, signal === 'SIGKILL' ? [null, signal] : [143, null]);
+        await until(() => leftHelpers() === before_, 'the helper has ended');
+      });
+    }
+  });
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     test(`forwards ${signal}, or ends its command with it`, async (t) => {

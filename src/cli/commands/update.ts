@@ -1,4 +1,5 @@
-import type { JailChange } from '../../jail/update.js';
+import type { BuildOptions } from '../../jail/build/job.js';
+import type { JailChange, Updated, UpdateResult } from '../../jail/update.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
@@ -12,6 +13,12 @@ import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
 import { plural, printable } from '../output/text.js';
 import { reportWarnings, warn } from '../report-error.js';
+import { dependsOn } from '../stored-answer.js';
+
+/** An update that was made or planned. */
+interface Done extends Omit<Updated, 'result'> {
+  readonly result: Pick<UpdateResult, 'changes' | 'manifest' | 'warnings'>;
+}
 
 const options = {
   ...changedOptions,
@@ -42,10 +49,9 @@ export const updateCommand = defineCommand({
     const target = targetOf(args.root);
     await optimizeLater(target);
     const interrupt = new Interrupt();
-    const { planUpdate, updateJail } = await import('../../jail/update.js');
+    const { planUpdate, runUpdate } = await import('../../jail/update.js');
     try {
-      const act = args['dry-run'] ? planUpdate : updateJail;
-      const { changes, manifest, warnings } = await act(target, {
+      const jobOptions: BuildOptions = {
         strict: args.strict ?? false,
         noSync: args['no-sync'] ?? false,
         noCache: args['no-cache'] ?? false,
@@ -56,7 +62,11 @@ export const updateCommand = defineCommand({
         signal: interrupt.signal,
         onWrite: () => interrupt.listen(),
         ...changedPolicy(args),
-      });
+      };
+      const { result, unchanged }: Done = args['dry-run']
+        ? { result: await planUpdate(target, jobOptions) }
+        : await runUpdate(target, jobOptions);
+      const { changes, manifest, warnings } = result;
       if (args.json) {
         const all = [...manifest.warnings, ...warnings];
         writeOut(
@@ -66,6 +76,7 @@ export const updateCommand = defineCommand({
         writeOut(changesText(changes, manifest.entries.length));
       }
       reportWarnings(manifest, warnings);
+      if (unchanged !== undefined) dependsOn({ kind: 'jail', target, ...unchanged });
       return EXIT.ok;
     } catch (error) {
       return interrupt.statusAfter(error, 'nothing was changed');

@@ -127,7 +127,7 @@ void exec_without_node(const struct start *start, int argc, char **argv)
 	    !parse_exec(&run, (size_t)argc - 2, argv + 2) || !find_jail(run.root, &jail))
 		return;
 	char **words = words_of(&run, &jail, &environment);
-	int status = words == NULL ? -1 : launch(start, words, environment.items);
+	int status = words == NULL ? -1 : launch(start, words, environment.items, false);
 	if (status >= 0)
 		exit(status);
 }

@@ -44,7 +44,7 @@ void run_without_node(const struct start *start, int argc, char **argv)
 	if (!read_defaults(start, run.root, &defaults))
 		return;
 	char **words = launcher_words(&run, &defaults, &environment);
-	int status = words == NULL ? -1 : launch(start, words, environment.items);
+	int status = words == NULL ? -1 : launch(start, words, environment.items, run.has_network);
 	if (status < 0)
 		return;
 	if (status == 126 || status == 127)

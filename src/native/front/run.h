@@ -50,6 +50,8 @@ struct run {
 	/* Real or not, the sources of bind mounts that are not read-only. */
 	struct list writable;
 	bool no_tmp, has_tmp, has_user, has_tty, has_no_dev, dies_with_parent;
+	/* Whether slirp4netns provides its network. */
+	bool has_network;
 };
 
 /* remembered.c */
@@ -75,12 +77,41 @@ bool make_environment(struct list *environment, const struct run *run, const str
 /* Adds the launcher's options that pass on these variables. */
 bool add_names(struct list *list, const struct list *environment);
 
+/* A network that a helper provides. */
+struct network {
+	/* This process's ends of the launcher's pipes, and of the helper's output. */
+	int info, block, said;
+	/* The launcher's ends, in the order of its descriptors. */
+	int theirs[3];
+	pid_t helper;
+	/* The end of the helper's output. */
+	char text[1024];
+	size_t length;
+};
+
+/* network.c */
+/* Returns whether slirp4netns is on PATH, which root prefers. */
+bool has_network_helper(void);
+/* Adds the launcher's options for the network: the mount, which is the last, and the descriptors. */
+void add_network_mount(struct list *list);
+void add_network_descriptors(struct list *list);
+void open_network(struct network *network);
+/* Gives a child the launcher's ends. */
+void give_network(const struct network *network);
+/* Closes the launcher's ends. */
+void close_network(const struct network *network);
+/* Starts the helper and lets the launcher continue; exits with status 125 if there is no network. */
+void make_network(struct network *network, const char *launcher, int signals, pid_t child);
+/* Reads the output of the helper, which would otherwise wait for a reader. */
+void hear_network(struct network *network);
+void end_network(struct network *network);
+
 /* launch.c */
 /*
  * Starts the launcher with these words, of which it sets the first, forwards signals to it, and returns the exit status;
  * -1 if the launcher is for Node to look for.
  */
-int launch(const struct start *start, char **words, char **environment);
+int launch(const struct start *start, char **words, char **environment, bool has_network);
 
 /* A running jail. */
 struct jail {

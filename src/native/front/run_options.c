@@ -429,7 +429,11 @@ static bool take_hostname(struct run *run, const struct option *option, char *va
 
 static bool take_network(struct run *run, const struct option *option, char *value)
 {
-	if (strcmp(value, "none") == 0)
+	/* For root, `outgoing` is slirp4netns if that is there. */
+	run->has_network = strcmp(value, "outgoing") == 0 || strcmp(value, "slirp4netns") == 0;
+	if (run->has_network && !has_network_helper())
+		return false;
+	if (run->has_network || strcmp(value, "none") == 0)
 		return set_part(run, option->part, "-n", NULL);
 	return strcmp(value, "host") == 0 && set_part(run, option->part, NULL, NULL);
 }

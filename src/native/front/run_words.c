@@ -94,6 +94,8 @@ static bool add_mounts(struct list *list, const struct run *run, const struct pa
 		add(list, order[i]->words[0]);
 		add(list, order[i]->words[1]);
 	}
+	if (run->has_network)
+		add_network_mount(list);
 	return true;
 }
 
@@ -131,8 +133,13 @@ static bool add_part(struct list *list, const struct run *run, const struct part
 		return add_mounts(list, run, part);
 	if (strcmp(part->name, "cap-drop") == 0 && run->dropped.count > 0)
 		return add_capabilities(list, run, part);
-	if (strcmp(part->name, "env") == 0)
-		return add_names(list, environment);
+	if (strcmp(part->name, "env") == 0) {
+		if (!add_names(list, environment))
+			return false;
+		if (run->has_network)
+			add_network_descriptors(list);
+		return true;
+	}
 	if (strcmp(part->name, "no-tmp") != 0)
 		add_all(list, *part->name == '\0' ? part : changed_part(run, part));
 	else if (!run->no_tmp && !run->has_tmp && can_mount_tmp(run->root))
@@ -156,7 +163,7 @@ char **launcher_words(const struct run *run, const struct defaults *defaults, st
 
 	if (!make_environment(environment, run, defaults))
 		return NULL;
-	size_t most = 8 + count_words(command) + 2 * (environment->count + run->part_count + run->mount_count);
+	size_t most = 16 + count_words(command) + 2 * (environment->count + run->part_count + run->mount_count);
 	for (size_t i = 0; i < defaults->part_count; i++)
 		most += defaults->parts[i].count;
 	list.items = calloc(most, sizeof(char *));
