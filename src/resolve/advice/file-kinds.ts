@@ -2,12 +2,12 @@ import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import type { Trace } from '../../fs/sysroot.js';
 
 /**
- * Paths that many programs name through their libraries and do not need: optional caches and
- * databases, modules of engines, plug-ins of name services, and directories to which other packages
- * add (`*.d`).
+ * Paths that many programs name through their libraries and do not need, or that other options
+ * add: optional caches and databases, modules of engines, plug-ins of name services, time zones, and
+ * directories to which other packages add (`*.d`).
  */
 export const NOISE =
-  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)/;
+  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zoneinfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)/;
 export const CONFIGURATION = /^\/etc(\/|$)/;
 /** Directories in which programs are looked up. */
 const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
