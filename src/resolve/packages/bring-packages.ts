@@ -22,6 +22,7 @@ import {
   startsByName,
   startsPrograms,
 } from '../advice/shell.js';
+import { mentionedProviders, PROVIDER_LIBRARY } from '../data/openssl.js';
 import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import { madeConfiguration, madeState } from './made-configuration.js';
@@ -33,6 +34,7 @@ import {
   namedPaths,
   originalOf,
   quotedCommands,
+  scriptDirectories,
   scriptMentions,
 } from './named-paths.js';
 import { PAM, PAM_LIBRARY, pamFiles } from './pam.js';
@@ -71,6 +73,10 @@ const SOURCE = /^\/usr\/(lib|share)\/.*\.(lua|p[lmy]|php|rb|tcl)$/;
 const MAX_SOURCES = 64;
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
+/** Directories that every system has, and jails need not. */
+const TEMPORARY = ['/var/tmp', '/var/lock'];
+/** Data of a program, as a directory or a file in one. */
+const OF_PROGRAM = /^\/usr\/share\/[^/]+(\/.*)?$/;
 /** Modules that a library loads, in a directory of its own. */
 const MODULE = /^(\/usr\/lib\/[^/]+-linux-[^/]+\/[^/]+)\/(?:.*\/)?[^/]+\.so$/;
 /** Modules that few programs load: engines, and those of services that the jail has not. */
@@ -222,8 +228,8 @@ class Expansion {
   }
 
   /**
-   * Returns the programs of a shell script's own packages that it mentions, and those of its source
-   * package and the interpreters that it runs.
+   * Returns the programs of a shell script's own packages that it mentions, those of its source
+   * package and the interpreters that it runs, and scripts in other languages of its dependencies.
    */
   #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
     const { sysroot, files } = this.#resolution;
@@ -235,19 +241,37 @@ class Expansion {
       const [, name] = PROGRAM.exec(file) ?? [];
       return name !== undefined && mentions(name);
     });
-    const sources = new Set(this.#families.ownersOf(trace).map(sourceOf));
-    const commands = files.runBy(trace.path, 'command');
-    const owners = this.#database.ownersOf(commands);
-    const others = commands.filter(
-      (path) =>
-        languageOf(path) !== undefined ||
-        owners.get(path)?.some((owner) => sources.has(sourceOf(owner))),
-    );
+    const owners = this.#families.ownersOf(trace);
+    const sources = new Set(owners.map(sourceOf));
+    const near = this.#families.dependencies(owners, 1, true);
+    const commands = [...this.#commandsOf(trace.path)];
+    const byPath = this.#database.ownersOf(commands);
+    const others = commands.filter((path) => {
+      const among = byPath.get(path) ?? [];
+      if (languageOf(path) !== undefined) return true;
+      if (among.some((owner) => sources.has(sourceOf(owner)))) return true;
+      const isInLanguage = files
+        .runBy(path, 'shebang', 'env')
+        .some((interpreter) => languageOf(interpreter) !== undefined);
+      return isInLanguage && among.some((owner) => near.has(owner));
+    });
     return [...new Set([...mentioned, ...others])].flatMap((path) => {
       const found = sysroot.trace(path);
       const isOther = isTrace(found) && found.path !== trace.path && files.has(found.path);
       return isOther ? [{ as: path, trace: found }] : [];
     });
+  }
+
+  /** Returns the commands of a shell script, and of the files that it sources. */
+  #commandsOf(script: string): Set<string> {
+    const { files } = this.#resolution;
+    const scripts = new Set([script]);
+    const commands = new Set<string>();
+    for (const path of scripts) {
+      for (const source of files.runBy(path, 'sourced')) scripts.add(source);
+      for (const command of files.runBy(path, 'command')) commands.add(command);
+    }
+    return commands;
   }
 
   #isBasic({ path }: Trace, brought: ReadonlySet<InstalledPackage>): boolean {
@@ -285,6 +309,7 @@ class Expansion {
       if (!this.#whole.has(member)) this.#few.add(member);
     }
     for (const member of started) family.add(member);
+    for (const member of this.#startedByLibraries(family)) family.add(member);
     // Not with its relatives: the server of a client.
     for (const { owner } of behind) family.add(owner);
     return family;
@@ -342,6 +367,41 @@ class Expansion {
         .filesOf(other)
         ?.some((file) => this.#namesOf(file).some((name) => isCompiler || this.#isMentioned(name))),
     );
+  }
+
+  /**
+   * Returns the packages of programs that libraries start for those that load them, of dependencies
+   * of the libraries: gpg for libgpgme.
+   */
+  #startedByLibraries(family: ReadonlySet<InstalledPackage>): InstalledPackage[] {
+    const { sysroot, files, programs } = this.#resolution;
+    const base = this.#families.base();
+    const started: InstalledPackage[] = [];
+    for (const [path, owners] of this.#database.ownersOf(files.withReason('needed'))) {
+      const owner = owners.find((item) => !base.has(item) && !family.has(item));
+      const library = sysroot.trace(path);
+      if (owner === undefined || !isTrace(library)) continue;
+      const { elf, facts } = programs.read(library.stat.identity);
+      if (elf === undefined || !startsPrograms(facts?.imports ?? [])) continue;
+      const near = this.#near(new Set([owner])).filter(
+        (other) => !family.has(other) && this.#programsOf(other).length > 0,
+      );
+      if (near.length === 0) continue;
+      const mentions = mentionsOf(sysroot, library, elf);
+      for (const other of near) {
+        const names = new Set(this.#programsOf(other).filter((name) => mentions(name)));
+        if (names.size === 0) continue;
+        this.#mentions.push((name) => names.has(name));
+        this.#mentioned.clear();
+        this.#few.add(other);
+        started.push(other);
+      }
+    }
+    return started;
+  }
+
+  #programsOf(member: InstalledPackage): string[] {
+    return (this.#database.filesOf(member) ?? []).flatMap((file) => PROGRAM.exec(file)?.[1] ?? []);
   }
 
   /** Returns the dependencies of packages outside these, also through packages without parts. */
@@ -580,13 +640,16 @@ class Expansion {
       const { elf, facts } = programs.read(object.stat.identity);
       if (elf === undefined) {
         this.#addQuoted(object);
+        this.#addDirectories(scriptDirectories(sysroot, object), object);
         return [];
       }
       const paths = this.#namedBy(object, elf);
+      this.#addDirectories(programs.strings.of(sysroot.probe, object, elf).paths, object);
       const imports = facts?.imports ?? [];
       this.#addShell(startedShell(imports, paths), object.path);
       if (runsCommandLines(imports)) this.#addCommands(object, elf);
       if (startsByName(imports)) this.#addOriginal(object);
+      if (imports.includes('OSSL_PROVIDER_load')) this.#addProviders(object, elf);
       if (imports.includes('iconv_open')) for (const set of USUAL_CHARSETS) this.#gconv.add(set);
       if (imports.includes('setlocale') && imports.includes('nl_langinfo')) {
         this.#locales.add('C.UTF-8');
@@ -617,12 +680,36 @@ class Expansion {
     }
   }
 
+  /** Adds directories for temporary files that a program names, without their content. */
+  #addDirectories(named: readonly string[], { path: by }: Trace): void {
+    const { sysroot, files } = this.#resolution;
+    for (const path of TEMPORARY) {
+      const found = named.includes(path) ? sysroot.trace(path) : undefined;
+      if (found === undefined || !isTrace(found) || found.stat.type !== 'directory') continue;
+      files.add(found, { kind: 'named', by, package: 'base-files' });
+    }
+  }
+
   /** Adds a program of every system that another one names by path; shells are added as such. */
   #addNamedProgram(name: string, by: string): void {
     const { sysroot, programs } = this.#resolution;
     if (!PROGRAM.test(name) || isShell(name)) return;
     const trace = sysroot.trace(name);
-    if (isTrace(trace)) programs.addCommand(trace, { kind: 'command', by, name });
+    if (!isTrace(trace)) return;
+    programs.addCommand(trace, { kind: 'command', by, name });
+    const { elf } = programs.read(trace.stat.identity);
+    const [owner] = this.#database.ownersOf([trace.path]).get(trace.path) ?? [];
+    if (elf === undefined || owner === undefined) return;
+    // Its own tables, which it may not work without.
+    const data = this.#namedBy(trace, elf).filter((item) => OF_PROGRAM.test(item.trace.path));
+    const listed = this.#database.ownersOf(data.map((item) => item.trace.path));
+    for (const item of data) {
+      const found = listed.get(item.trace.path)?.includes(owner)
+        ? sysroot.trace(item.name)
+        : undefined;
+      if (found === undefined || !isTrace(found) || !isRunTimeFile(found.path)) continue;
+      this.#addTree(found, { kind: 'named', by: trace.path, package: owner.name });
+    }
   }
 
   /**
@@ -686,6 +773,19 @@ class Expansion {
         if (owner === undefined || !named.has(file.path)) continue;
         this.#add(file, { kind: 'named', by: path, package: owner.name });
       }
+    }
+  }
+
+  /** Adds the providers of OpenSSL that a program or library loads by name. */
+  #addProviders(object: Trace, elf: ElfFile): void {
+    const { sysroot, files } = this.#resolution;
+    const library = files.withReason('needed').find((path) => baseName(path) === PROVIDER_LIBRARY);
+    if (library === undefined) return;
+    const [owner] = this.#database.ownersOf([library]).get(library) ?? [];
+    if (owner === undefined) return;
+    const mentions = mentionsOf(sysroot, object, elf);
+    for (const provider of mentionedProviders(sysroot, library, mentions)) {
+      this.#add(provider, { kind: 'named', by: object.path, package: owner.name });
     }
   }
 
