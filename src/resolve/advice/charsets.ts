@@ -2,7 +2,7 @@
 const NAMES = [
   ...['ISO-8859-1', 'ISO_8859-1', 'ISO8859-1', 'iso-8859-1', 'LATIN1', 'latin1', 'Latin-1'],
   ...['ISO-8859-2', 'ISO-8859-15', 'CP1252', 'WINDOWS-1252', 'windows-1252', 'CP437', 'KOI8-R'],
-  ...['UTF-16', 'UTF-16LE', 'UTF-16BE', 'UTF-32LE', 'EUC-JP', 'SHIFT_JIS', 'GB18030', 'BIG5'],
+  ...['UTF-16', 'UTF-16LE', 'UTF-16BE', 'EUC-JP', 'SHIFT_JIS', 'GB18030', 'BIG5'],
 ];
 
 /**

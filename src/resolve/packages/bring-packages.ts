@@ -383,7 +383,8 @@ class Expansion {
       if (owner === undefined || !isTrace(library)) continue;
       const { elf, facts } = programs.read(library.stat.identity);
       if (elf === undefined || !startsPrograms(facts?.imports ?? [])) continue;
-      const near = this.#near(new Set([owner])).filter(
+      // A suite is a package that depends on its parts: gnupg.
+      const near = [...this.#families.dependencies([owner], 2)].filter(
         (other) => !family.has(other) && this.#programsOf(other).length > 0,
       );
       if (near.length === 0) continue;
