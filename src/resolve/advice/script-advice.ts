@@ -18,9 +18,6 @@ export interface OwnProgram {
   readonly from: string;
 }
 
-/** A command that a caller passes: the script does not compute it. */
-const ARGUMENTS = '"$@"';
-
 /**
  * Returns advice on the gaps of scripts: for each requested script a line for each kind, and one
  * for all others.
@@ -38,7 +35,7 @@ export function adviceOnScripts(
   for (const gap of gaps) {
     const isPolyglot = polyglots.get(gap.path) ?? runsItself(probe, gap.path);
     polyglots.set(gap.path, isPolyglot);
-    if (gap.kind === 'computed' && (isPolyglot || gap.text === ARGUMENTS)) continue;
+    if (gap.kind === 'computed' && isPolyglot) continue;
     const isRequested = requested.some(({ trace }) => trace.path === gap.script);
     const script = isRequested ? gap.script : '';
     const key = `${gap.kind} ${gap.kind === 'outside-path' ? gap.text : script}`;

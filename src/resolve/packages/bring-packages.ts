@@ -385,7 +385,7 @@ class Expansion {
       if (elf === undefined || !startsPrograms(facts?.imports ?? [])) continue;
       // A suite is a package that depends on its parts: gnupg.
       const near = [...this.#families.dependencies([owner], 2)].filter(
-        (other) => !family.has(other) && this.#programsOf(other).length > 0,
+        (other) => this.#programsOf(other).length > 0,
       );
       if (near.length === 0) continue;
       const mentions = mentionsOf(sysroot, library, elf);
@@ -394,6 +394,7 @@ class Expansion {
         if (names.size === 0) continue;
         this.#mentions.push((name) => names.has(name));
         this.#mentioned.clear();
+        if (family.has(other)) continue;
         this.#few.add(other);
         started.push(other);
       }

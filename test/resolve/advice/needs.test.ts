@@ -501,11 +501,4 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
     const paths = pathsOf('radius', '--with-package');
     assert.ok(paths.has(`${modules}/legacy.so`) && !paths.has(`${modules}/fips.so`));
   });
-
-  test('a script that runs what its caller names does not compute it', () => {
-    root.install('calls', { '/usr/bin/calls': '#!/bin/sh\n"$@"\n' });
-    assert.deepEqual(adviceOn('calls'), []);
-    root.install('makes', { '/usr/bin/makes': '#!/bin/sh\n"$1-tool"\n' });
-    assert.match(adviceOn('makes').join(), /computes a command at run time/);
-  });
 });
