@@ -7,6 +7,9 @@ import type { Reason } from '../manifest/manifest.js';
 import { baseName } from '../text/base-name.js';
 
 /** The reason of directories and links on the way to other entries: one object, so that it is compared quickly. */
+/** How a script runs or reads a file. */
+type RunKind = 'shebang' | 'env' | 'command' | 'sourced';
+
 const PARENT: Reason = { kind: 'parent' };
 
 /** The number of reasons from which on they are looked up. */
@@ -378,12 +381,13 @@ export class FileCollection {
   }
 
   /**
-   * Returns the regular files that a script runs: its interpreter (`shebang`), the program that env(1) runs for it, and
-   * its commands.
+   * Returns the regular files that a script runs: its interpreter (`shebang`), the program that env(1) runs for it,
+   * its commands, and the files that it sources.
    */
-  runBy(script: string, ...kinds: readonly ('shebang' | 'env' | 'command')[]): string[] {
+  runBy(script: string, ...kinds: readonly RunKind[]): string[] {
     const runs = (reason: Reason): boolean => {
-      if (reason.kind === 'command') return kinds.includes(reason.kind) && reason.by === script;
+      if (reason.kind === 'command' || reason.kind === 'sourced')
+        return kinds.includes(reason.kind) && reason.by === script;
       if (reason.kind !== 'shebang' && reason.kind !== 'env') return false;
       return kinds.includes(reason.kind) && reason.of === script;
     };

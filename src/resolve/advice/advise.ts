@@ -9,6 +9,7 @@ import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
 import { baseName } from '../../text/base-name.js';
+import { mentionedProviders, PROVIDER_LIBRARY } from '../data/openssl.js';
 import type { FoundProgram } from '../find-program.js';
 import { madeConfiguration } from '../packages/made-configuration.js';
 import {
@@ -22,6 +23,7 @@ import { PAM } from '../packages/pam.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
 import { AbsentFiles } from './absent-files.js';
 import { AbsentParts } from './absent-parts.js';
+import { ownCharset } from './charsets.js';
 import { ServiceHost, usersOf } from './configured-users.js';
 import { CONFIGURATION, isConfiguration, isData, NOISE, PROGRAM } from './file-kinds.js';
 import { isServer, isTlsClient, languageOf } from './hints.js';
@@ -146,7 +148,7 @@ export class Adviser {
         '--ca-certificates',
       ]);
     }
-    const isService = isServer(imports) && SYSTEM_PROGRAM.test(program.trace.path);
+    const isService = isSystemServer(program.trace, imports);
     const secret = isService ? this.#secretOf(named, owners) : undefined;
     if (secret !== undefined) {
       say(3, 'data', `${name} names ${secret}, which is not world-readable`, ['--include', secret]);
@@ -166,6 +168,8 @@ export class Adviser {
       this.#sayCommands(program.trace, imports, name, say);
       this.#sayOriginal(owners, imports, name, say);
       this.#sayConfigured(elf, name, say);
+      this.#sayCharsets(program.trace, imports, name, say);
+      this.#sayProviders(program.trace, elf, imports, name, say);
     }
     // --with-package adds the user too.
     if (isBrought) return found;
@@ -406,6 +410,42 @@ export class Adviser {
     ]);
   }
 
+  /** Advises on the character set that a program converts by itself. */
+  #sayCharsets(
+    program: Trace,
+    imports: readonly string[],
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    if (!imports.includes('iconv_open')) return;
+    const libc = this.#jail.library('libc.so.6');
+    if (libc === undefined || this.#jail.holds(libc.replace(/[^/]*$/, 'gconv'))) return;
+    const charset = ownCharset(this.#parts.mentionsOf(program));
+    if (charset === undefined) return;
+    say(1, 'data', `${name} converts ${charset}, for which the jail has no module`, [
+      '--gconv',
+      charset,
+    ]);
+  }
+
+  /** Advises on providers of OpenSSL that a program loads by name. */
+  #sayProviders(
+    program: Trace,
+    elf: ElfFile | undefined,
+    imports: readonly string[],
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    if (elf === undefined || !imports.includes('OSSL_PROVIDER_load')) return;
+    const libcrypto = this.#parts.loadedBy(elf, PROVIDER_LIBRARY);
+    if (libcrypto === undefined) return;
+    const mentions = this.#parts.mentionsOf(program);
+    const paths = mentionedProviders(this.#probe, libcrypto, mentions)
+      .map(({ path }) => path)
+      .filter((path) => !this.#jail.has(path));
+    if (paths.length > 0) say(2, 'data', `${name} may load ${paths.join(', ')}`, paths);
+  }
+
   #madeBy(owner: InstalledPackage): readonly Trace[] {
     const known = this.#made.get(owner);
     if (known !== undefined || this.#database === undefined) return known ?? [];
@@ -424,12 +464,17 @@ export class Adviser {
     const [own] = owners;
     if (own === undefined || this.#database === undefined || this.#families === undefined) return;
     const name = baseName(program.as);
+    const { facts } = this.#jail.read(program.trace);
+    // Servers rarely start without configuration, even if it only repeats the defaults.
+    const isService = isSystemServer(program.trace, facts?.imports ?? []);
     // What a jail has costs no look at its name.
     const absent = named.filter(
       ({ trace, by }) =>
         !this.#lacks.isThere(trace) &&
         (isData(trace) ||
-          (by === program.trace && isConfiguration(trace) && this.#hasSettings(trace))) &&
+          (by === program.trace &&
+            isConfiguration(trace) &&
+            (isService || this.#hasSettings(trace)))) &&
         !this.#lacks.holds(trace),
     );
     const byPath = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
@@ -492,7 +537,7 @@ export class Adviser {
   /** Returns the absent directory of configuration that has the name of a server. */
   #configurationOf(program: Trace, owner: InstalledPackage): string | undefined {
     const { facts } = this.#jail.read(program);
-    if (!SYSTEM_PROGRAM.test(program.path) || !isServer(facts?.imports ?? [])) return undefined;
+    if (!isSystemServer(program, facts?.imports ?? [])) return undefined;
     const directory = `/etc/${baseName(program.path)}`;
     const isWanted = (file: string) =>
       file.startsWith(`${directory}/`) && this.#lacks.isAbsent(file);
@@ -623,6 +668,10 @@ export class Adviser {
       byPath.get(parents[index] ?? '')?.some((owner) => near.has(sourceOf(owner))),
     )?.trace.path;
   }
+}
+
+function isSystemServer({ path }: Trace, imports: readonly string[]): boolean {
+  return SYSTEM_PROGRAM.test(path) && isServer(imports);
 }
 
 /** Leaves out advice to add only a shell that other advice adds with more. */

@@ -41,6 +41,9 @@ const FIRST_MADE = 100;
 const GIVES_FILES =
   /\b(?:chown(?:\s+-{1,2}[\w-]+)*|dpkg-statoverride\s[^\n]*--add|install\s(?:[^\n]*\s)?(?:-o|--owner[ =]))\s*["']?([A-Za-z_][\w-]*)/g;
 
+/** Matches a chown(1) to a user whose name is in a variable. */
+const GIVES_BY_VARIABLE = /\bchown(?:\s+-{1,2}[\w-]+)*\s+["']?\$\{?(\w+)/g;
+
 interface ServiceUser {
   readonly name: string;
   readonly uid: number;
@@ -163,6 +166,12 @@ function usersMadeBy(script: string, services: readonly ServiceUser[]): string[]
 /** Returns the users of services to whom the script of an installation gives files. */
 function usersGivenFiles(script: string, services: readonly ServiceUser[]): string[] {
   const given = new Set([...script.matchAll(GIVES_FILES)].map(([, user]) => user));
+  for (const [, variable = ''] of script.matchAll(GIVES_BY_VARIABLE)) {
+    const assigned = script.matchAll(new RegExp(`^\\s*${variable}=(.*)`, 'gm'));
+    for (const [, value = ''] of assigned) {
+      for (const word of value.match(/[A-Za-z_][\w-]*/g) ?? []) given.add(word);
+    }
+  }
   return services.filter(({ name }) => given.has(name)).map(({ name }) => name);
 }
 

@@ -11,6 +11,8 @@ export interface OpenSslPaths {
 
 /** The maximum size of libcrypto in bytes; real ones have about five megabytes. */
 const MAX_LIBCRYPTO_SIZE = 64 << 20;
+/** The library of OpenSSL that loads providers. */
+export const PROVIDER_LIBRARY = 'libcrypto.so.3';
 /** Providers built into libcrypto. */
 const BUILT_IN = new Set(['default', 'base', 'null']);
 
@@ -60,6 +62,26 @@ export function addOpenSslConfiguration(
     if (open(absolute)) return [];
     return [`${conf.path} activates the provider ${name}, but ${absolute} does not exist`];
   });
+}
+
+/**
+ * Returns the providers of an OpenSSL that a program mentions by name, and may load
+ * (OSSL_PROVIDER_load(3)).
+ */
+export function mentionedProviders(
+  sysroot: Sysroot,
+  libcrypto: string,
+  mentions: (name: string) => boolean,
+): Trace[] {
+  const { modules } = openSslPaths(sysroot, libcrypto) ?? {};
+  const directory = modules === undefined ? undefined : sysroot.trace(modules);
+  if (directory === undefined || !isTrace(directory) || directory.stat.type !== 'directory')
+    return [];
+  return sysroot
+    .list(directory)
+    .filter((name) => name.endsWith('.so') && mentions(name.slice(0, -'.so'.length)))
+    .map((name) => sysroot.trace(`${directory.path}/${name}`))
+    .filter(isTrace);
 }
 
 function activeProviders(sysroot: Sysroot, conf: Trace) {

@@ -176,8 +176,8 @@ class Expansion {
   }
 
   /**
-   * Returns the programs of a shell script's own packages that it mentions, and those of its source
-   * package and the interpreters that it runs.
+   * Returns the programs of a shell script's own packages that it mentions, those of its source
+   * package and the interpreters that it runs, and scripts in other languages of its dependencies.
    */
   #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
     const { sysroot, files } = this.#resolution;
@@ -189,19 +189,37 @@ class Expansion {
       const [, name] = PROGRAM.exec(file) ?? [];
       return name !== undefined && mentions(name);
     });
-    const sources = new Set(this.#families.ownersOf(trace).map(sourceOf));
-    const commands = files.runBy(trace.path, 'command');
-    const owners = this.#database.ownersOf(commands);
-    const others = commands.filter(
-      (path) =>
-        languageOf(path) !== undefined ||
-        owners.get(path)?.some((owner) => sources.has(sourceOf(owner))),
-    );
+    const owners = this.#families.ownersOf(trace);
+    const sources = new Set(owners.map(sourceOf));
+    const near = this.#families.dependencies(owners, 1, true);
+    const commands = [...this.#commandsOf(trace.path)];
+    const byPath = this.#database.ownersOf(commands);
+    const others = commands.filter((path) => {
+      const among = byPath.get(path) ?? [];
+      if (languageOf(path) !== undefined) return true;
+      if (among.some((owner) => sources.has(sourceOf(owner)))) return true;
+      const isInLanguage = files
+        .runBy(path, 'shebang', 'env')
+        .some((interpreter) => languageOf(interpreter) !== undefined);
+      return isInLanguage && among.some((owner) => near.has(owner));
+    });
     return [...new Set([...mentioned, ...others])].flatMap((path) => {
       const found = sysroot.trace(path);
       const isOther = isTrace(found) && found.path !== trace.path && files.has(found.path);
       return isOther ? [{ as: path, trace: found }] : [];
     });
+  }
+
+  /** Returns the commands of a shell script, and of the files that it sources. */
+  #commandsOf(script: string): Set<string> {
+    const { files } = this.#resolution;
+    const scripts = new Set([script]);
+    const commands = new Set<string>();
+    for (const path of scripts) {
+      for (const source of files.runBy(path, 'sourced')) scripts.add(source);
+      for (const command of files.runBy(path, 'command')) commands.add(command);
+    }
+    return commands;
   }
 
   #isBasic({ path }: Trace, brought: ReadonlySet<InstalledPackage>): boolean {
@@ -239,6 +257,10 @@ class Expansion {
       if (!this.#started.isWhole(member)) this.#few.add(member);
     }
     for (const member of started) family.add(member);
+    for (const { member, isNew } of this.#started.startedByLibraries(family)) {
+      if (isNew) this.#few.add(member);
+      family.add(member);
+    }
     // Not with its relatives: the server of a client.
     for (const { owner } of behind) family.add(owner);
     return family;

@@ -6,8 +6,8 @@ const OF_HOST =
   /^\/etc\/(passwd|group|shadow|gshadow|hosts|hostname|resolv\.conf|nsswitch\.conf|fstab|shells|environment|machine-id|localtime|timezone)-?$/;
 /** Matches a path of configuration in a script. */
 const CONFIGURATION = /(?<![\w.)}/])\/etc(?:\/[A-Za-z0-9._+-]*[A-Za-z0-9_])+/g;
-/** Matches a path of state in a script. */
-const STATE = /(?<![\w.)}/])\/var\/(?:games|lib|cache|spool)(?:\/[A-Za-z0-9._+-]*[A-Za-z0-9_])+/g;
+/** A package's own directory of state. */
+const STATE = /^\/var\/(games|lib|cache|spool)\/[^/]+$/;
 /** The maximum size of a file in bytes. */
 const MAX_SIZE = 256 << 10;
 
@@ -20,35 +20,35 @@ export function madeConfiguration(
   owner: InstalledPackage,
   database: PackageDatabase,
 ): Trace[] {
-  return madeFiles(sysroot, owner, database, CONFIGURATION).filter(
-    ({ path, stat }) => path.startsWith('/etc/') && !OF_HOST.test(path) && stat.size <= MAX_SIZE,
+  const named = new Set(database.installationOf(owner).match(CONFIGURATION) ?? []);
+  const paths = [...named].filter((path) => !OF_HOST.test(path));
+  return unlisted(sysroot, paths, database).filter(
+    ({ path, stat }) => path.startsWith('/etc/') && stat.size <= MAX_SIZE,
   );
 }
 
 /**
- * Returns the empty files of state that the installation of a package made, and without which a
- * program may not start: lists of scores. Files with content are the host's.
+ * Returns the empty files of state that an installation made in directories of a package, and
+ * without which its programs may not start: lists of scores. Files with content are the host's.
  */
 export function madeState(
   sysroot: Sysroot,
   owner: InstalledPackage,
   database: PackageDatabase,
 ): Trace[] {
-  return madeFiles(sysroot, owner, database, STATE).filter(
-    ({ path, stat }) => path.startsWith('/var/') && stat.size === 0,
-  );
+  const directories = database.filesOf(owner)?.filter((path) => STATE.test(path)) ?? [];
+  const paths = directories.flatMap((path) => {
+    const found = sysroot.probe.trace(path);
+    if (!isTrace(found) || found.stat.type !== 'directory') return [];
+    return sysroot.probe.list(found).map((name) => `${found.path}/${name}`);
+  });
+  return unlisted(sysroot, paths, database).filter(({ stat }) => stat.size === 0);
 }
 
-/** Returns files that everyone may read and no package lists, named in the script of an installation. */
-function madeFiles(
-  sysroot: Sysroot,
-  owner: InstalledPackage,
-  database: PackageDatabase,
-  pattern: RegExp,
-): Trace[] {
-  const named = new Set(database.installationOf(owner).match(pattern) ?? []);
-  if (named.size === 0) return [];
-  const found = [...named].map((path) => sysroot.probe.trace(path)).filter(isTrace);
+/** Returns the files at these paths that everyone may read and no package lists. */
+function unlisted(sysroot: Sysroot, paths: readonly string[], database: PackageDatabase): Trace[] {
+  if (paths.length === 0) return [];
+  const found = paths.map((path) => sysroot.probe.trace(path)).filter(isTrace);
   const owned = database.ownersOf(found.map(({ path }) => path));
   return found.filter(
     ({ path, stat }) => stat.type === 'file' && (stat.mode & 0o004) !== 0 && !owned.has(path),

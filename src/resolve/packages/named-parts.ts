@@ -12,6 +12,7 @@ import {
   startsByName,
   startsPrograms,
 } from '../advice/shell.js';
+import { mentionedProviders, PROVIDER_LIBRARY } from '../data/openssl.js';
 import type { FoundProgram } from '../find-program.js';
 import type { AddedFiles, PackageSources } from './added-files.js';
 import { madeConfiguration } from './made-configuration.js';
@@ -22,12 +23,17 @@ import {
   namedPaths,
   originalOf,
   quotedCommands,
+  scriptDirectories,
 } from './named-paths.js';
 import { PROGRAM } from './package-programs.js';
 import { PAM, PAM_LIBRARY, pamFiles } from './pam.js';
 
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
+/** Directories that every system has, and jails need not. */
+const TEMPORARY = ['/var/tmp', '/var/lock'];
+/** Data of a program, as a directory or a file in one. */
+const OF_PROGRAM = /^\/usr\/share\/[^/]+(\/.*)?$/;
 /** Modules that a library loads, in a directory of its own. */
 const MODULE = /^(\/usr\/lib\/[^/]+-linux-[^/]+\/[^/]+)\/(?:.*\/)?[^/]+\.so$/;
 /** Modules that few programs load: engines, and those of services that the jail has not. */
@@ -66,13 +72,16 @@ export class NamedParts {
       const { elf, facts } = programs.read(object.stat.identity);
       if (elf === undefined) {
         this.#addQuoted(object);
+        this.#addDirectories(scriptDirectories(sysroot, object), object);
         return [];
       }
       const paths = this.#namedBy(object, elf);
+      this.#addDirectories(programs.strings.of(sysroot.probe, object, elf).paths, object);
       const imports = facts?.imports ?? [];
       this.#addShell(startedShell(imports, paths), object.path);
       if (runsCommandLines(imports)) this.#addCommands(object, elf);
       if (startsByName(imports)) this.#addOriginal(object);
+      if (imports.includes('OSSL_PROVIDER_load')) this.#addProviders(object, elf);
       if (imports.includes('iconv_open')) for (const set of USUAL_CHARSETS) this.charsets.add(set);
       if (imports.includes('setlocale') && imports.includes('nl_langinfo')) {
         this.locales.add('C.UTF-8');
@@ -108,7 +117,31 @@ export class NamedParts {
     const { sysroot, programs } = this.#resolution;
     if (!PROGRAM.test(name) || isShell(name)) return;
     const trace = sysroot.trace(name);
-    if (isTrace(trace)) programs.addCommand(trace, { kind: 'command', by, name });
+    if (!isTrace(trace)) return;
+    programs.addCommand(trace, { kind: 'command', by, name });
+    const { elf } = programs.read(trace.stat.identity);
+    const [owner] = this.#database.ownersOf([trace.path]).get(trace.path) ?? [];
+    if (elf === undefined || owner === undefined) return;
+    // Its own tables, which it may not work without.
+    const data = this.#namedBy(trace, elf).filter((item) => OF_PROGRAM.test(item.trace.path));
+    const listed = this.#database.ownersOf(data.map((item) => item.trace.path));
+    for (const item of data) {
+      const found = listed.get(item.trace.path)?.includes(owner)
+        ? sysroot.trace(item.name)
+        : undefined;
+      if (found === undefined || !isTrace(found) || !isRunTimeFile(found.path)) continue;
+      this.#added.addTree(found, { kind: 'named', by: trace.path, package: owner.name });
+    }
+  }
+
+  /** Adds directories for temporary files that a program names, without their content. */
+  #addDirectories(named: readonly string[], { path: by }: Trace): void {
+    const { sysroot, files } = this.#resolution;
+    for (const path of TEMPORARY) {
+      const found = named.includes(path) ? sysroot.trace(path) : undefined;
+      if (found === undefined || !isTrace(found) || found.stat.type !== 'directory') continue;
+      files.add(found, { kind: 'named', by, package: 'base-files' });
+    }
   }
 
   /**
@@ -172,6 +205,19 @@ export class NamedParts {
         if (owner === undefined || !named.has(file.path)) continue;
         this.#added.add(file, { kind: 'named', by: path, package: owner.name });
       }
+    }
+  }
+
+  /** Adds the providers of OpenSSL that a program or library loads by name. */
+  #addProviders(object: Trace, elf: ElfFile): void {
+    const { sysroot, files } = this.#resolution;
+    const library = files.withReason('needed').find((path) => baseName(path) === PROVIDER_LIBRARY);
+    if (library === undefined) return;
+    const [owner] = this.#database.ownersOf([library]).get(library) ?? [];
+    if (owner === undefined) return;
+    const mentions = mentionsOf(sysroot, object, elf);
+    for (const provider of mentionedProviders(sysroot, library, mentions)) {
+      this.#added.add(provider, { kind: 'named', by: object.path, package: owner.name });
     }
   }
 

@@ -139,6 +139,12 @@ export function scriptMentions(sysroot: Sysroot, script: Trace): Mentions {
   return (name) => words.has(name) || name.startsWith(`${own}.`);
 }
 
+/** Returns the directories in /var below which a script in any language names files. */
+export function scriptDirectories(sysroot: Sysroot, script: Trace): string[] {
+  if (script.stat.size > MAX_SCRIPT) return [];
+  return sysroot.readText(script).match(/(?<![\w.)}/])\/var\/[a-z]+(?![\w-])/g) ?? [];
+}
+
 /** Matches an absolute path that is no part of a longer word. */
 const SCRIPT_PATH = /(?<![\w.)}$/*~-])(?:\/[A-Za-z0-9._+-]+){2,10}/g;
 

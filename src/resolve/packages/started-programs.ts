@@ -117,6 +117,43 @@ export class StartedPrograms {
     );
   }
 
+  /**
+   * Returns the packages of programs that libraries start for those that load them, of dependencies
+   * of the libraries: gpg for libgpgme. Packages that are no members of the family yet are new.
+   */
+  startedByLibraries(
+    family: ReadonlySet<InstalledPackage>,
+  ): { readonly member: InstalledPackage; readonly isNew: boolean }[] {
+    const { sysroot, files, programs } = this.#resolution;
+    const base = this.#families.base();
+    const started: { member: InstalledPackage; isNew: boolean }[] = [];
+    for (const [path, owners] of this.#database.ownersOf(files.withReason('needed'))) {
+      const owner = owners.find((item) => !base.has(item) && !family.has(item));
+      const library = sysroot.trace(path);
+      if (owner === undefined || !isTrace(library)) continue;
+      const { elf, facts } = programs.read(library.stat.identity);
+      if (elf === undefined || !startsPrograms(facts?.imports ?? [])) continue;
+      // A suite is a package that depends on its parts: gnupg.
+      const near = [...this.#families.dependencies([owner], 2)].filter(
+        (other) => this.#programsOf(other).length > 0,
+      );
+      if (near.length === 0) continue;
+      const mentions = mentionsOf(sysroot, library, elf);
+      for (const member of near) {
+        const names = new Set(this.#programsOf(member).filter((name) => mentions(name)));
+        if (names.size === 0) continue;
+        this.#mentions.push((name) => names.has(name));
+        this.#mentioned.clear();
+        started.push({ member, isNew: !family.has(member) });
+      }
+    }
+    return started;
+  }
+
+  #programsOf(member: InstalledPackage): string[] {
+    return (this.#database.filesOf(member) ?? []).flatMap((file) => PROGRAM.exec(file)?.[1] ?? []);
+  }
+
   /** Returns the dependencies of packages outside these, also through packages without parts. */
   #near(family: ReadonlySet<InstalledPackage>): InstalledPackage[] {
     const direct = [...this.#families.dependencies(family, 1)];

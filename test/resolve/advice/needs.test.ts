@@ -341,9 +341,9 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
   });
 
   test('empty files of state that an installation made come with packages, others do not', () => {
-    root.install('plays', { '/usr/bin/plays': naming('hi') });
+    const readme = '/var/games/plays/readme';
+    root.install('plays', { '/usr/bin/plays': naming('hi'), [readme]: '' });
     const [scores, saved] = ['/var/games/plays/scores', '/var/games/plays/saved'];
-    root.put('/var/lib/dpkg/info/plays.postinst', `#!/bin/sh\ntouch ${scores}\ntouch ${saved}\n`);
     root.put(scores, '');
     root.put(saved, 'of me\n');
     const paths = pathsOf('plays', '--with-package');
@@ -443,5 +443,62 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
     ]);
     assert.ok(pathsOf('compiles-keys', '--with-package').has('/usr/share/keys/us'));
     assert.deepEqual(adviceOn('compiles-many'), []);
+  });
+
+  test('the program that a library starts comes with packages', () => {
+    root.install('cipher', { '/usr/bin/cipher9': naming('hi'), '/usr/bin/cipher8': naming('hi') });
+    root.install('ciphers', {}, 'Depends: cipher\n');
+    const source =
+      '#include <unistd.h>\nint seals(char **v) { return v[1] ? execv(v[1], v) : execvp("cipher9", v); }';
+    installUsing('seals', source, {}, 'Depends: ciphers\n');
+    const paths = pathsOf('uses-seals', '--with-package');
+    assert.ok(paths.has('/usr/bin/cipher9') && !paths.has('/usr/bin/cipher8'));
+  });
+
+  test('an empty directory for temporary files comes with packages if a program names it', () => {
+    for (const directory of ['/var/tmp/mine', '/var/lock/mine']) root.put(directory, '');
+    root.install('keeps', { '/usr/bin/keeps': naming('/var/tmp') });
+    root.install('locks', { '/usr/bin/locks': '#!/bin/sh\nmkdir "/var/lock/$1"\n' });
+    root.install('neither', { '/usr/bin/neither': naming('/var/tmp2') });
+    const keeps = pathsOf('keeps', '--with-package');
+    assert.ok(keeps.has('/var/tmp') && !keeps.has('/var/tmp/mine') && !keeps.has('/var/lock'));
+    assert.ok(pathsOf('locks', '--with-package').has('/var/lock'));
+    assert.ok(!pathsOf('neither', '--with-package').has('/var/tmp'));
+  });
+
+  test('a program that converts a single character set lacks its module', () => {
+    const converting = (...sets: string[]) => {
+      const calls = sets.map((set) => `iconv_open("${set}", v[1]);`).join(' ');
+      return compile(`#include <iconv.h>\nint main(int c, char **v) { ${calls} return 0; }`);
+    };
+    root.install('one', { '/usr/bin/one': converting('ISO_8859-1', 'UTF-8') });
+    root.install('two', { '/usr/bin/two': converting('ISO_8859-1', 'KOI8-R') });
+    assert.deepEqual(adviceOn('one'), [
+      'one converts ISO_8859-1, for which the jail has no module: --gconv ISO_8859-1',
+    ]);
+    assert.deepEqual(adviceOn('two'), []);
+  });
+
+  test('a provider of OpenSSL that a program loads by name is advised, and comes with packages', () => {
+    const modules = '/usr/lib/x86_64-linux-gnu/ossl-modules';
+    const offers = `const char *where = "MODULESDIR: \\"${modules}\\""; int OSSL_PROVIDER_load(void *c, const char *n); int OSSL_PROVIDER_load(void *c, const char *n) { return 0; }`;
+    const library = compile(offers, '-shared', '-Wl,-soname,libcrypto.so.3');
+    root.put('/libcrypto.so', library);
+    const module = compile('int x;', '-shared');
+    root.install('libssl', {
+      '/usr/lib/libcrypto.so.3': library,
+      [`${modules}/legacy.so`]: module,
+      [`${modules}/fips.so`]: module,
+    });
+    const using = compile(
+      'int OSSL_PROVIDER_load(void *c, const char *n); int main(void) { return OSSL_PROVIDER_load(0, "legacy"); }',
+      `${root.path}/libcrypto.so`,
+    );
+    root.install('radius', { '/usr/bin/radius': using }, 'Depends: libssl\n');
+    assert.deepEqual(adviceOn('radius'), [
+      `radius may load ${modules}/legacy.so: ${modules}/legacy.so`,
+    ]);
+    const paths = pathsOf('radius', '--with-package');
+    assert.ok(paths.has(`${modules}/legacy.so`) && !paths.has(`${modules}/fips.so`));
   });
 });
