@@ -150,6 +150,10 @@ describe('advice on compiled programs', needs('gcc'), () => {
       `painter names ${places}, from painter: add --with-package`,
     ]);
     assert.ok(brought('painter').includes(places));
+    const tools = Array.from({ length: 21 }, (_, i) => [`/usr/bin/paint${i}`, using('painter')]);
+    const all = { ...Object.fromEntries(tools), '/usr/local/painter/rgb.txt': '' };
+    root.install('suite', all, 'Source: painter\nDepends: libpainter\n');
+    assert.deepEqual(adviceOn('paint7'), []);
     root.install('libsketch', library('sketch', `/etc/pens.txt:${single}`), 'Source: sketch\n');
     const others = { '/usr/bin/sketch': using('sketch'), [single]: '' };
     root.install('sketch', others, 'Source: sketch\nDepends: libsketch\n');

@@ -14,6 +14,7 @@ import { moduleDirectories, opensModules, worksThrough } from '../packages/libra
 import { madeConfiguration } from '../packages/made-configuration.js';
 import {
   essentialCommands,
+  hasFewPrograms,
   type NamedPath,
   originalOf,
   scriptPathEnds,
@@ -480,8 +481,9 @@ export class Adviser {
               (near.has(sourceOf(item)) && isOfFamily(item))) &&
             (by === program.trace ||
               this.#mayNeed(by, item) ||
-              // What a library looks for in several places, it does not work without.
-              (isSearched && trace.stat.type === 'file' && owners.includes(item)) ||
+              // What a library looks for in several places, it does not work without; that of many
+              // programs needs it for some of them.
+              (isSearched && owners.includes(item) && this.#hasFewPrograms(item)) ||
               // Modules and data that a library loads for the programs of another package.
               (trace.stat.type === 'directory' && (owners.includes(item) || direct(item)))),
         );
@@ -599,6 +601,10 @@ export class Adviser {
         !NOISE.test(file) &&
         isRunTimeFile(file),
     );
+  }
+
+  #hasFewPrograms(owner: InstalledPackage): boolean {
+    return this.#database !== undefined && hasFewPrograms(owner, this.#database);
   }
 
   /** Returns whether a package has modules, which may need more than their package. */
