@@ -104,17 +104,11 @@ export class PackageFamilies {
    * Returns the packages of libraries that modules without machine code open by name (FFI, ctypes,
    * introspection): those that their packages depend on, also as links for compilers; nothing else
    * would use them.
-   *
-   * @param scripted packages of scripts
    */
-  openedLibraries(
-    family: Iterable<InstalledPackage>,
-    scripted: readonly InstalledPackage[],
-  ): Set<InstalledPackage> {
+  openedLibraries(family: Iterable<InstalledPackage>): Set<InstalledPackage> {
     const found = new Set<InstalledPackage>();
     for (const member of family) {
-      const isScript = isForAll(member) && scripted.includes(member);
-      if (!isScript && !isOfLanguage(member) && !this.#hasFile(member, TYPELIB)) continue;
+      if (!isOfLanguage(member) && !this.#hasFile(member, TYPELIB)) continue;
       for (const other of this.#related(member, member.depends)) {
         if (!this.base().has(other) && this.#hasFile(other, LINKED)) found.add(other);
       }

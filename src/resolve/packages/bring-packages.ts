@@ -276,7 +276,7 @@ class Expansion {
     const behind = scripts.flatMap(({ trace }) => this.#families.startedBehind(trace));
     const scripted = scripts.flatMap(({ trace }) => this.#families.ownersOf(trace));
     const family = this.#families.family([...owners, ...running], scripted);
-    const opened = this.#families.openedLibraries(family, scripted);
+    const opened = this.#families.openedLibraries(family);
     const companions = this.#families.companions(new Set([...linked, ...opened]));
     for (const member of [...opened, ...companions]) family.add(member);
     const own = this.#families.family(owners);
