@@ -35,6 +35,7 @@ import type { OwnProgram, Weighed } from './script-advice.js';
 import {
   isShell,
   runsCommandLines,
+  SYSTEM_SHELL,
   startedShell,
   startsByName,
   startsOwnChoice,
@@ -155,7 +156,9 @@ export class Adviser {
     if (secret !== undefined) {
       say(3, 'data', `${name} names ${secret}, which is not world-readable`, ['--include', secret]);
     }
-    const shell = this.#shellOf(program.trace, imports, named, owners);
+    const shell =
+      this.#shellOf(program.trace, imports, named, owners) ??
+      this.#shellOfLibraries(program.trace, owners);
     if (!found.some(({ advice }) => advice.add.includes('--with-package'))) {
       this.#sayModules(elf, name, say);
     }
@@ -296,6 +299,21 @@ export class Adviser {
     if (owners.some(({ isEssential }) => isEssential) && !startsOwnChoice(imports))
       return undefined;
     return isNamed || interprets ? shell : undefined;
+  }
+
+  /**
+   * Returns the shell that a library of a program's own source package starts for command lines that
+   * are in its data: it does so for this program above all.
+   */
+  #shellOfLibraries(program: Trace, owners: readonly InstalledPackage[]): string | undefined {
+    const sources = new Set(owners.map(sourceOf));
+    const [, ...libraries] = this.#parts.objectsOf(program, owners);
+    const runs = libraries.some(
+      (library) =>
+        this.#parts.ownersOfLibrary(library.path).some((owner) => sources.has(sourceOf(owner))) &&
+        this.#parts.commandLinesOf(library).length > 0,
+    );
+    return runs ? SYSTEM_SHELL : undefined;
   }
 
   /**
