@@ -16,6 +16,8 @@ const BINARY = /\/s?bin\/[^/]+$/;
 const UPDATES = /^(\/usr)?\/s?bin\/update-[^/]+$/;
 const OF_DATA = /^\/usr\/share\/./;
 const OBJECT = /\.so$/;
+/** A description of a library, by which scripts call it (GObject introspection). */
+const TYPELIB = /\/girepository-[\d.]+\/[^/]+\.typelib$/;
 /** Libraries where the loader looks for them. */
 const LINKED = /^(\/usr)?\/lib(32|64|x32)?(\/[^/]+-linux-[^/]+)?\/[^/]+\.so[.\d]*$/;
 /** Sections of packages with modules in a language that has an interpreter (Debian policy, 2.4). */
@@ -48,7 +50,8 @@ export class PackageFamilies {
    * Returns packages with their relatives: those of the same source that they depend on, recommend
    * or suggest, since a source is split to make parts optional, not because each works alone; the
    * data packages that they depend on (architecture-independent ones), or of which they recommend one
-   * of several: dictionaries; and the modules that packages of scripts depend on, also with programs.
+   * of several: dictionaries; the modules that packages of scripts depend on, also with programs; and
+   * descriptions of libraries that modules and other descriptions depend on.
    *
    * @param scripted packages of scripts besides those for all architectures
    */
@@ -66,6 +69,9 @@ export class PackageFamilies {
         const isOfScripts = isForAll(member) || scripted.includes(member);
         const isModules = this.#isModules(other) || isOfLanguage(other);
         if (this.isData(other) || (isOfScripts && isModules)) members.add(other);
+        else if (this.#hasFile(other, TYPELIB) && (isOfScripts || this.#isOpening(member))) {
+          members.add(other);
+        }
       }
       // What has alternatives is something that the package does not work without.
       const choices = recommends.filter((alternatives) => alternatives.length > 1);
@@ -92,6 +98,27 @@ export class PackageFamilies {
       }
     }
     return found;
+  }
+
+  /**
+   * Returns the packages of libraries that modules without machine code open by name (FFI, ctypes,
+   * introspection): those that their packages depend on, also as links for compilers; nothing else
+   * would use them.
+   */
+  openedLibraries(family: Iterable<InstalledPackage>): Set<InstalledPackage> {
+    const found = new Set<InstalledPackage>();
+    for (const member of family) {
+      if (!isOfLanguage(member) && !this.#hasFile(member, TYPELIB)) continue;
+      for (const other of this.#related(member, member.depends)) {
+        if (!this.base().has(other) && this.#hasFile(other, LINKED)) found.add(other);
+      }
+    }
+    return found;
+  }
+
+  /** Whether a package has modules or descriptions, which may open libraries by descriptions. */
+  #isOpening(member: InstalledPackage): boolean {
+    return this.#isModules(member) || this.#hasFile(member, TYPELIB);
   }
 
   /**
@@ -214,8 +241,8 @@ export class PackageFamilies {
 
   /**
    * Returns the files that no package owns in directories that only these packages own, or that one of
-   * them updates: caches, links and configuration made during installation. Skips secrets and files that not everyone may
-   * read.
+   * them updates: caches, links and configuration made during installation; and caches beside shared
+   * data of these packages: gschemas.compiled. Skips secrets and files that not everyone may read.
    *
    * @param isWanted skips paths, and directories with all their content
    */
@@ -238,6 +265,7 @@ export class PackageFamilies {
     const owners = this.#database.ownersOf([...directories]);
     const candidates: string[] = [];
     for (const directory of directories) {
+      if (OF_DATA.test(directory)) candidates.push(...this.#cachesIn(directory, own));
       const among = owners.get(directory);
       if (among === undefined) continue;
       // A package that updates its data makes caches beside the data of others.
@@ -251,6 +279,29 @@ export class PackageFamilies {
     return candidates
       .filter((path) => !owned.has(path))
       .flatMap((path) => this.#below(path, 0).filter(isWanted));
+  }
+
+  /**
+   * Returns the files beside own ones of a directory that are of another form than all of these, as
+   * caches are; other files of the same form are for other programs.
+   */
+  #cachesIn(directory: string, own: ReadonlySet<string>): string[] {
+    const found = this.#sysroot.trace(directory);
+    if (!isTrace(found)) return [];
+    const isFile = (path: string): boolean => {
+      const trace = this.#sysroot.trace(path);
+      return isTrace(trace) && trace.links.length === 0 && trace.stat.type === 'file';
+    };
+    const names = this.#sysroot.list(found);
+    const forms = new Set<string>();
+    const others: string[] = [];
+    for (const name of names) {
+      const path = `${directory}/${name}`;
+      if (!own.has(path)) others.push(path);
+      else if (isFile(path)) forms.add(formOf(name));
+    }
+    if (forms.size === 0) return [];
+    return others.filter((path) => !forms.has(formOf(baseName(path))) && isFile(path));
   }
 
   #unlisted(directory: string, own: ReadonlySet<string>): string[] {
@@ -295,4 +346,10 @@ function isOfLanguage(member: InstalledPackage): boolean {
 /** Whether a package is for all architectures: it has no machine code. */
 function isForAll({ architecture }: InstalledPackage): boolean {
   return architecture === 'all' || architecture === 'noarch';
+}
+
+/** Returns the extension of a name, with its dot; empty if it has none. */
+function formOf(name: string): string {
+  const dot = name.lastIndexOf('.');
+  return dot < 0 ? '' : name.slice(dot);
 }

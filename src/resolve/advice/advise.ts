@@ -10,9 +10,11 @@ import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
 import { baseName } from '../../text/base-name.js';
 import type { FoundProgram } from '../find-program.js';
+import { moduleDirectories, opensModules, worksThrough } from '../packages/library-modules.js';
 import { madeConfiguration } from '../packages/made-configuration.js';
 import {
   essentialCommands,
+  hasFewPrograms,
   type NamedPath,
   originalOf,
   scriptPathEnds,
@@ -31,6 +33,7 @@ import type { OwnProgram, Weighed } from './script-advice.js';
 import {
   isShell,
   runsCommandLines,
+  SYSTEM_SHELL,
   startedShell,
   startsByName,
   startsOwnChoice,
@@ -151,7 +154,12 @@ export class Adviser {
     if (secret !== undefined) {
       say(3, 'data', `${name} names ${secret}, which is not world-readable`, ['--include', secret]);
     }
-    const shell = this.#shellOf(program.trace, imports, named, owners);
+    const shell =
+      this.#shellOf(program.trace, imports, named, owners) ??
+      this.#shellOfLibraries(program.trace, owners);
+    if (!found.some(({ advice }) => advice.add.includes('--with-package'))) {
+      this.#sayModules(elf, name, say);
+    }
     if (!found.some(({ advice }) => advice.add.includes('--with-package'))) {
       this.#sayFonts(elf, name, say);
       this.#sayAuthentication(imports, name, say);
@@ -290,6 +298,21 @@ export class Adviser {
   }
 
   /**
+   * Returns the shell that a library of a program's own source package starts for command lines that
+   * are in its data: it does so for this program above all.
+   */
+  #shellOfLibraries(program: Trace, owners: readonly InstalledPackage[]): string | undefined {
+    const sources = new Set(owners.map(sourceOf));
+    const [, ...libraries] = this.#parts.objectsOf(program, owners);
+    const runs = libraries.some(
+      (library) =>
+        this.#parts.ownersOfLibrary(library.path).some((owner) => sources.has(sourceOf(owner))) &&
+        this.#parts.commandLinesOf(library).length > 0,
+    );
+    return runs ? SYSTEM_SHELL : undefined;
+  }
+
+  /**
    * Advises on programs of dependencies, and of every system, that a program names by path and may
    * start. Shells are advised as such.
    */
@@ -379,6 +402,31 @@ export class Adviser {
     }
   }
 
+  /** Advises on modules through which a library of the program works, and of which the jail has none. */
+  #sayModules(
+    elf: ElfFile | undefined,
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    if (elf === undefined || this.#database === undefined) return;
+    for (const path of this.#parts.nearLibrariesOf(elf)) {
+      const library = this.#probe.trace(path);
+      const imports = isTrace(library) ? (this.#jail.read(library).facts?.imports ?? []) : [];
+      if (!opensModules(imports)) continue;
+      for (const owner of this.#parts.ownersOfLibrary(path)) {
+        const directory = moduleDirectories(this.#database, owner).find(
+          (item) => worksThrough(item, imports) && !NOISE.test(item.path),
+        );
+        if (directory === undefined) continue;
+        const found = this.#probe.trace(directory.path);
+        if (!isTrace(found) || this.#lacks.holds(found)) continue;
+        const text = `${name} loads ${baseName(path)}, which opens modules in ${directory.path}, from ${owner.name}`;
+        say(2, 'data', text, ['--with-package']);
+        return;
+      }
+    }
+  }
+
   /** Advises on the configuration and fonts of a program that finds fonts through a library. */
   #sayFonts(
     elf: ElfFile | undefined,
@@ -438,7 +486,7 @@ export class Adviser {
       const all = this.#dependencies(owners, Number.POSITIVE_INFINITY);
       const direct = this.#dependencies(owners, 1);
       const isOfFamily = this.#isOfFamilyOf(owners);
-      const wanted = absent.flatMap(({ name: as, trace, by }) => {
+      const wanted = absent.flatMap(({ name: as, trace, by, isSearched }) => {
         const among = byPath.get(trace.path) ?? [];
         const suitable = among.filter(
           (item) =>
@@ -451,6 +499,9 @@ export class Adviser {
               (near.has(sourceOf(item)) && isOfFamily(item))) &&
             (by === program.trace ||
               this.#mayNeed(by, item) ||
+              // What a library looks for in several places, it does not work without; that of many
+              // programs needs it for some of them.
+              (isSearched && owners.includes(item) && this.#hasFewPrograms(item)) ||
               // Modules and data that a library loads for the programs of another package.
               (trace.stat.type === 'directory' && (owners.includes(item) || direct(item)))),
         );
@@ -568,6 +619,10 @@ export class Adviser {
         !NOISE.test(file) &&
         isRunTimeFile(file),
     );
+  }
+
+  #hasFewPrograms(owner: InstalledPackage): boolean {
+    return this.#database !== undefined && hasFewPrograms(owner, this.#database);
   }
 
   /** Returns whether a package has modules, which may need more than their package. */

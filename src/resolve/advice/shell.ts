@@ -17,6 +17,8 @@ const LOOK_UP_FUNCTIONS: ReadonlySet<string> = new Set([
  * user.
  */
 const FIXED_FUNCTIONS: ReadonlySet<string> = new Set([...SHELL_FUNCTIONS, 'execlp']);
+/** The shell that these functions of the C library start. */
+export const SYSTEM_SHELL = '/bin/sh';
 const SHELL = /^(\/usr)?\/bin\/(sh|ash|bash|dash|ksh|zsh)$/;
 
 /** Returns whether a path is that of a shell. */
@@ -38,7 +40,7 @@ export function startedShell(
   imports: readonly string[],
   named: readonly Pick<NamedPath, 'name'>[],
 ): string | undefined {
-  if (imports.some((name) => SHELL_FUNCTIONS.has(name))) return '/bin/sh';
+  if (imports.some((name) => SHELL_FUNCTIONS.has(name))) return SYSTEM_SHELL;
   if (!imports.some((name) => START_FUNCTIONS.has(name))) return undefined;
   const shells = named.map(({ name }) => name).filter((name) => SHELL.test(name));
   return shells.find((name) => name.endsWith('/sh')) ?? shells[0];

@@ -211,8 +211,8 @@ class Expansion {
 
   /**
    * Returns the packages of the programs, of their interpreters if they are scripts, of the
-   * libraries that they load, and of programs of their dependencies that they start by name; each
-   * with its family.
+   * libraries that they load or open by name, and of programs of their dependencies that they start
+   * by name; each with its family.
    */
   #familyOf(requested: readonly FoundProgram[]): Set<InstalledPackage> {
     const { files } = this.#resolution;
@@ -230,7 +230,9 @@ class Expansion {
     const behind = scripts.flatMap(({ trace }) => this.#families.startedBehind(trace));
     const scripted = scripts.flatMap(({ trace }) => this.#families.ownersOf(trace));
     const family = this.#families.family([...owners, ...running], scripted);
-    for (const member of this.#families.companions(new Set(linked))) family.add(member);
+    const opened = this.#families.openedLibraries(family);
+    const companions = this.#families.companions(new Set([...linked, ...opened]));
+    for (const member of [...opened, ...companions]) family.add(member);
     const own = this.#families.family(owners);
     // Compilers start others by computed names.
     const isCompiler = this.#families.isCompiler(own);

@@ -14,6 +14,7 @@ import {
 } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import type { AddedFiles, PackageSources } from './added-files.js';
+import { moduleDirectories, worksThrough } from './library-modules.js';
 import { madeConfiguration } from './made-configuration.js';
 import {
   essentialCommands,
@@ -28,10 +29,6 @@ import { PAM, PAM_LIBRARY, pamFiles } from './pam.js';
 
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
-/** Modules that a library loads, in a directory of its own. */
-const MODULE = /^(\/usr\/lib\/[^/]+-linux-[^/]+\/[^/]+)\/(?:.*\/)?[^/]+\.so$/;
-/** Modules that few programs load: engines, and those of services that the jail has not. */
-const SELDOM = /\/(engines-[\d.]+|ossl-modules|krb5|sasl2|gconv|systemd|debug)(\/|$)/;
 /** Configuration of PAM's modules. */
 const OF_MODULES = /^\/etc\/(security\/[^/]+|environment|login\.defs)$/;
 /** Character sets that programs with iconv commonly use; all of glibc's modules have 8 MB. */
@@ -138,16 +135,21 @@ export class NamedParts {
     }
   }
 
-  /** Adds the directories of modules of a library's own package whose names the library has in its data. */
+  /**
+   * Adds the directories of modules of a library's own package whose names the library has in its data, or
+   * through which it works: compilers put names into instructions, and libraries compose them.
+   */
   #addModules(owner: InstalledPackage, library: Trace, elf: ElfFile): void {
-    const { sysroot } = this.#resolution;
-    const listed = this.#database.filesOf(owner) ?? [];
-    const directories = new Set(listed.flatMap((file) => MODULE.exec(file)?.[1] ?? []));
-    if (directories.size === 0) return;
+    const { sysroot, programs } = this.#resolution;
+    const directories = moduleDirectories(this.#database, owner);
+    if (directories.length === 0) return;
+    const { facts } = programs.read(library.stat.identity);
     const mentions = mentionsOf(sysroot, library, elf);
     for (const directory of directories) {
-      const found = sysroot.trace(directory);
-      if (SELDOM.test(directory) || !isTrace(found) || !mentions(baseName(directory))) continue;
+      const found = sysroot.trace(directory.path);
+      if (!isTrace(found)) continue;
+      if (!mentions(baseName(directory.path)) && !worksThrough(directory, facts?.imports ?? []))
+        continue;
       this.#added.addTree(found, { kind: 'named', by: library.path, package: owner.name });
     }
   }
@@ -213,7 +215,10 @@ export class NamedParts {
 
   #hasData(owner: InstalledPackage): boolean {
     const listed = this.#database.filesOf(owner) ?? [];
-    return listed.some((file) => (SHARED.test(file) && isRunTimeFile(file)) || MODULE.test(file));
+    return (
+      listed.some((file) => SHARED.test(file) && isRunTimeFile(file)) ||
+      moduleDirectories(this.#database, owner).length > 0
+    );
   }
 
   #addShell(shell: string | undefined, by: string): void {

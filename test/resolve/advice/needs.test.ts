@@ -320,6 +320,65 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
     assert.ok(!paths.has('/usr/bin/j8') && !paths.has('/usr/bin/completes'));
   });
 
+  test('a script comes with libraries that modules without machine code open by name', () => {
+    const library = () => compile('int f(void); int f(void) { return 1; }', '-shared');
+    const triplet = '/usr/lib/x86_64-linux-gnu';
+    const modules = '/usr/lib/python3/dist-packages';
+    root.install('python9', { '/usr/bin/python9': naming('hi') });
+    root.install('libcalled1', { [`${triplet}/libcalled.so.1`]: library() });
+    root.install(
+      'called',
+      { [`${modules}/called.py`]: '' },
+      'Section: python\nArchitecture: all\nDepends: libcalled1\n',
+    );
+    root.install('libwindow1', { [`${triplet}/libwindow.so.1`]: library() });
+    root.install('libother1', { [`${triplet}/libother.so.1`]: library() });
+    root.install('gir-base', { [`${triplet}/girepository-1.0/Base-1.typelib`]: '' });
+    root.install(
+      'gir-window',
+      { [`${triplet}/girepository-1.0/Window-1.typelib`]: '' },
+      'Depends: libwindow1, gir-base\n',
+    );
+    root.install(
+      'bound',
+      { [`${modules}/bound.so`]: library() },
+      'Section: python\nDepends: libother1\n',
+    );
+    root.install(
+      'windowed',
+      { '/usr/bin/windowed': '#!/usr/bin/python9\n' },
+      'Architecture: all\nDepends: python9, called, bound, gir-window\n',
+    );
+    const paths = pathsOf('windowed', '--with-package');
+    for (const name of ['libcalled.so.1', 'libwindow.so.1', 'girepository-1.0/Base-1.typelib']) {
+      assert.ok(paths.has(`${triplet}/${name}`), name);
+    }
+    // Modules in machine code link their libraries.
+    assert.ok(paths.has(`${modules}/bound.so`) && !paths.has(`${triplet}/libother.so.1`));
+  });
+
+  test('a cache beside shared data comes with the data of one of several packages', () => {
+    const shared = '/usr/share/settings';
+    root.install('set-data', { [`${shared}/set.xml`]: '' }, 'Architecture: all\n');
+    root.install('unset', { [`${shared}/unset.xml`]: '' });
+    root.install('set', { '/usr/bin/set9': naming('hi') }, 'Depends: set-data\n');
+    for (const name of ['all.compiled', 'mine.xml']) root.put(`${shared}/${name}`, '');
+    const paths = pathsOf('set9', '--with-package');
+    const found = [...paths].filter((at) => at.startsWith(`${shared}/`));
+    assert.deepEqual(found, [`${shared}/all.compiled`, `${shared}/set.xml`]);
+  });
+
+  test('a program needs the shell for command lines of a library of its own source package', () => {
+    const runs = (name: string) =>
+      `#include <stdlib.h>\nint ${name}(char **v) { return v[1] ? system("scan9 -s vendor 2>/dev/null") : 0; }`;
+    installUsing('disk', runs('disk'), {}, 'Source: uses-disk\n');
+    installUsing('tape', runs('tape'), {});
+    assert.deepEqual(adviceOn('uses-disk'), [
+      'uses-disk may run commands through /bin/sh, which the jail lacks: /bin/sh',
+    ]);
+    assert.deepEqual(adviceOn('uses-tape'), []);
+  });
+
   test('a user to whom the installation of a package gives files is that of its programs', () => {
     root.put('/etc/passwd', [...PASSWD, 'web:x:33:33::/srv:/bin/false'].join('\n'));
     root.install('caches', { '/usr/sbin/caches': looksUp() });
