@@ -290,7 +290,7 @@ static enum replayed carry_out_steps(struct replay *replay, struct steps *steps,
 		return DIFFERENT;
 	while (!is_single(steps, steps->next, OP_RENAME)) {
 		if (!carry_out_run(replay, steps, true))
-			return replay->signal == 0 ? DIFFERENT : INTERRUPTED;
+			return DIFFERENT;
 	}
 	if (came_count != expected_count || !replay->is_good(replay))
 		return DIFFERENT;
@@ -328,6 +328,9 @@ enum replayed replay_conversation(struct replay *replay)
 	reply_with(take_reply);
 	if (take_steps(replay, &steps))
 		how = carry_out_steps(replay, &steps, &is_locked);
+	/* Nobody would tell Node of a signal that has been taken. */
+	if (how == DIFFERENT && replay->signal != 0)
+		how = INTERRUPTED;
 	drop_steps(&steps);
 	replay->error = first_error;
 	if (how == DIFFERENT || how == INTERRUPTED)
