@@ -50,8 +50,8 @@ export class PackageFamilies {
    * Returns packages with their relatives: those of the same source that they depend on, recommend
    * or suggest, since a source is split to make parts optional, not because each works alone; the
    * data packages that they depend on (architecture-independent ones), or of which they recommend one
-   * of several: dictionaries; the modules that packages of scripts depend on, also with programs; and
-   * descriptions of libraries that modules and other descriptions depend on.
+   * of several: dictionaries; the modules that packages of scripts and other modules depend on, also
+   * with programs; and descriptions of libraries that these or other descriptions depend on.
    *
    * @param scripted packages of scripts besides those for all architectures
    */
@@ -66,10 +66,11 @@ export class PackageFamilies {
         if (sourceOf(other) === sourceOf(member)) members.add(other);
       }
       for (const other of this.#related(member, depends)) {
-        const isOfScripts = isForAll(member) || scripted.includes(member);
+        const isOfScripts =
+          isForAll(member) || scripted.includes(member) || this.#isModules(member);
         const isModules = this.#isModules(other) || isOfLanguage(other);
         if (this.isData(other) || (isOfScripts && isModules)) members.add(other);
-        else if (this.#hasFile(other, TYPELIB) && (isOfScripts || this.#isOpening(member))) {
+        else if (this.#hasFile(other, TYPELIB) && (isOfScripts || this.#hasFile(member, TYPELIB))) {
           members.add(other);
         }
       }
@@ -116,9 +117,10 @@ export class PackageFamilies {
     return found;
   }
 
-  /** Whether a package has modules or descriptions, which may open libraries by descriptions. */
-  #isOpening(member: InstalledPackage): boolean {
-    return this.#isModules(member) || this.#hasFile(member, TYPELIB);
+  /** Returns the packages of libraries that these may load, directly or through each other. */
+  librariesOf(packages: Iterable<InstalledPackage>): Set<InstalledPackage> {
+    const needed = this.dependencies(packages, Number.POSITIVE_INFINITY);
+    return new Set([...needed].filter((other) => this.#hasFile(other, LINKED)));
   }
 
   /**

@@ -249,7 +249,8 @@ class Expansion {
     const scripted = scripts.flatMap(({ trace }) => this.#families.ownersOf(trace));
     const family = this.#families.family([...owners, ...running], scripted);
     const opened = this.#families.openedLibraries(family);
-    const companions = this.#families.companions(new Set([...linked, ...opened]));
+    const loaded = new Set([...linked, ...opened, ...this.#families.librariesOf(opened)]);
+    const companions = this.#families.companions(loaded);
     for (const member of [...opened, ...companions]) family.add(member);
     const own = this.#families.family(owners);
     // Compilers start others by computed names.

@@ -331,7 +331,10 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
       { [`${modules}/called.py`]: '' },
       'Section: python\nArchitecture: all\nDepends: libcalled1\n',
     );
-    root.install('libwindow1', { [`${triplet}/libwindow.so.1`]: library() });
+    root.install('libwindow1', { [`${triplet}/libwindow.so.1`]: library() }, 'Depends: libfont1\n');
+    root.install('libfont1', { [`${triplet}/libfont.so.1`]: library() }, 'Depends: faces\n');
+    root.install('faces', { '/usr/share/faces/face': '' }, 'Architecture: all\n');
+    root.install('drawing', { [`${modules}/drawing.so`]: library() }, 'Section: python\n');
     root.install('libother1', { [`${triplet}/libother.so.1`]: library() });
     root.install('gir-base', { [`${triplet}/girepository-1.0/Base-1.typelib`]: '' });
     root.install(
@@ -342,7 +345,7 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
     root.install(
       'bound',
       { [`${modules}/bound.so`]: library() },
-      'Section: python\nDepends: libother1\n',
+      'Section: python\nDepends: libother1, drawing\n',
     );
     root.install(
       'windowed',
@@ -353,6 +356,7 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
     for (const name of ['libcalled.so.1', 'libwindow.so.1', 'girepository-1.0/Base-1.typelib']) {
       assert.ok(paths.has(`${triplet}/${name}`), name);
     }
+    assert.ok(paths.has(`${modules}/drawing.so`) && paths.has('/usr/share/faces/face'));
     // Modules in machine code link their libraries.
     assert.ok(paths.has(`${modules}/bound.so`) && !paths.has(`${triplet}/libother.so.1`));
   });
