@@ -69,6 +69,10 @@ const LIBC = /^libc\.(so|musl)\b/;
 const SOURCE = /^\/usr\/(lib|share)\/.*\.(lua|p[lmy]|php|rb|tcl)$/;
 /** The maximum number of modules of a package that are searched for names of programs. */
 const MAX_SOURCES = 64;
+/** What may be a program that only others of its package start. */
+const STAGE = /^\/usr\/lib(?:exec)?\/[^/]+\/(?:.*\/)?[^/.]+$/;
+/** The maximum number of such programs that are searched for names of others. */
+const MAX_STAGES = 8;
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
 /** Modules that a library loads, in a directory of its own. */
@@ -175,6 +179,7 @@ class Expansion {
     }
     this.#addUnowned(all);
     if (withPackage) this.#addState(family);
+    if (withPackage) this.#addChosen(family);
     if (withPackage) this.#addNamed(requested, family, all);
     return {
       warnings: this.#warnings,
@@ -395,8 +400,32 @@ class Expansion {
         // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
         const own = baseName(trace.path);
         this.#mentions.push((name) => name.length >= MIN_END && own.endsWith(name));
+      } else if (isStatic(elf)) {
+        this.#mentions.push(mentionsOf(sysroot, trace, elf), ...this.#mentionsOfStages(trace));
       }
     }
+  }
+
+  /**
+   * Adds the static programs in directories of a static program's own package, and returns what they
+   * mention: it may start them by computed names, and its imports do not show whether they start
+   * others.
+   */
+  #mentionsOfStages(driver: Trace): Mentions[] {
+    const { sysroot, programs } = this.#resolution;
+    const found: Mentions[] = [];
+    for (const owner of this.#families.ownersOf(driver)) {
+      for (const file of this.#database.filesOf(owner) ?? []) {
+        if (found.length === MAX_STAGES) return found;
+        const trace = STAGE.test(file) ? sysroot.trace(file) : undefined;
+        if (trace === undefined || !isTrace(trace)) continue;
+        if (trace.stat.type !== 'file' || (trace.stat.mode & 0o111) === 0) continue;
+        this.#add(trace, { kind: 'package', name: owner.name }, owner);
+        const { elf } = programs.read(trace.stat.identity);
+        if (elf !== undefined && isStatic(elf)) found.push(mentionsOf(sysroot, trace, elf));
+      }
+    }
+    return found;
   }
 
   /** Returns what the modules of a script's own package mention, in which most of it may be. */
@@ -564,6 +593,19 @@ class Expansion {
     for (const member of family) {
       for (const file of madeState(this.#resolution.sysroot, member, this.#database)) {
         this.#add(file, { kind: 'package', name: member.name }, member);
+      }
+    }
+  }
+
+  /** Adds the configuration that installations of packages made and chose among alternatives. */
+  #addChosen(family: ReadonlySet<InstalledPackage>): void {
+    const { sysroot } = this.#resolution;
+    for (const member of family) {
+      for (const file of madeConfiguration(sysroot, member, this.#database)) {
+        this.#alternatives ??= alternativeLinks(sysroot);
+        if (this.#alternatives(file.path).length === 0) continue;
+        this.#add(file, { kind: 'package', name: member.name }, member);
+        this.#addAlternatives(file.path, member);
       }
     }
   }
@@ -855,6 +897,10 @@ class Expansion {
     const owners = this.#database.ownersOf([interpreter.path]).get(interpreter.path) ?? [];
     return owners.some((item) => item === owner || needed.has(item));
   }
+}
+
+function isStatic(elf: ElfFile): boolean {
+  return (elf.dynamic?.needed ?? []).length === 0;
 }
 
 /** Returns whether packages list a file, also by its path before the merge of /usr. */
