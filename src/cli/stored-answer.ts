@@ -3,11 +3,13 @@ import { crc32 } from 'node:zlib';
 import { storeCacheFile } from '../fs/cache-directory.js';
 import { ownHome, ownVariable } from '../fs/own-environment.js';
 import { pathBuffer } from '../fs/path-bytes.js';
+import type { RepeatableBuild } from '../jail/build/repeatable.js';
 import type { UnchangedJail } from '../jail/build/verify-step.js';
 import type { StateBlock } from '../jail/record/state-blocks.js';
-import { answerKey } from './front.js';
+import { answerKey, buildKey } from './front.js';
 import { asFields, programFields } from './front-fields.js';
 import { collectedOutput, collectOutput, dropOutput } from './output/output.js';
+import { storedBuild } from './stored-build.js';
 
 /** Names the format and its version; native/front/answer.c reads it. */
 const SCHEMA = 'jailbuild.answer/1';
@@ -25,7 +27,14 @@ export type AnswerBasis =
       readonly blocks: readonly StateBlock[];
     }
   /** A jail and the files it was built from. */
-  | ({ readonly kind: 'jail'; readonly target: string } & UnchangedJail);
+  | ({ readonly kind: 'jail'; readonly target: string } & UnchangedJail)
+  /** A new jail and the files it is built from. */
+  | {
+      readonly kind: 'new-jail';
+      readonly target: string;
+      readonly isJson: boolean;
+      readonly build: RepeatableBuild;
+    };
 
 let basis: AnswerBasis | undefined;
 
@@ -54,6 +63,10 @@ export function refuseAnswer(): void {
 export function storeAnswer(): void {
   const [key, output] = [answerKey(), collectedOutput()];
   if (key === undefined || output === undefined || basis === undefined) return;
+  if (basis.kind === 'new-jail') {
+    storeBuild(basis, output);
+    return;
+  }
   const blocks = basis.kind === 'host' ? basis.blocks : [];
   const [out, err] = [pathBuffer(output.out), pathBuffer(output.err)];
   const body = Buffer.concat([
@@ -64,10 +77,20 @@ export function storeAnswer(): void {
     pathBuffer(asFields([SCHEMA, ...programFields(), crc32(body)])),
     body,
   ]);
-  if (bytes.length <= MAX_SIZE) storeCacheFile(path.join(directory(), key), bytes, MOST);
+  if (bytes.length <= MAX_SIZE) storeCacheFile(path.join(directory('answers'), key), bytes, MOST);
 }
 
-function fieldsOf(of: AnswerBasis): readonly (string | number)[] {
+function storeBuild(
+  { target, isJson, build }: Extract<AnswerBasis, { kind: 'new-jail' }>,
+  output: { readonly out: string; readonly err: string },
+): void {
+  const key = buildKey()?.key;
+  const bytes = key === undefined ? undefined : storedBuild(build, { ...output, target, isJson });
+  if (key !== undefined && bytes !== undefined)
+    storeCacheFile(path.join(directory('builds'), key), bytes, MOST);
+}
+
+function fieldsOf(of: Exclude<AnswerBasis, { kind: 'new-jail' }>): readonly (string | number)[] {
   if (of.kind === 'host') {
     const sizes = of.blocks.flatMap(({ length }) => ['host', length]);
     return [of.sourceRoot, '', '', '', '', '', of.blocks.length, ...sizes];
@@ -79,9 +102,9 @@ function fieldsOf(of: AnswerBasis): readonly (string | number)[] {
 }
 
 /** As native/front/answer.c, which does not read passwd(5). */
-function directory(): string {
+function directory(name: string): string {
   const given = ownVariable('XDG_CACHE_HOME');
-  if (given?.startsWith('/')) return path.join(given, 'jailbuild/answers');
+  if (given?.startsWith('/')) return path.join(given, 'jailbuild', name);
   const cache = process.geteuid?.() === 0 ? '/var/cache' : path.join(ownHome(), '.cache');
-  return path.join(cache, 'jailbuild/answers');
+  return path.join(cache, 'jailbuild', name);
 }

@@ -3,7 +3,8 @@ import { pathBuffer } from '../fs/path-bytes.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
 import type { WorkMeter } from '../manifest/work.js';
-import { Chunks, type FileTree } from './file-tree.js';
+import type { FileTree, Packing } from './file-tree.js';
+import { type Part, packed } from './parts.js';
 
 /** Headers, names and content begin at multiples of this (Linux, early-userspace/buffer-format). */
 const ALIGNMENT = 4;
@@ -40,12 +41,14 @@ interface Header {
  * numbers count up from 1 in the order of the entries, so that equal trees give equal bytes. The
  * content of a file with several names follows the last of them, as in cpio(1).
  *
- * @param inTurn as for {@link Chunks}
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
  */
-export function* cpio(tree: FileTree, meter?: WorkMeter, inTurn?: number): Generator<Buffer> {
-  const { entries } = tree;
-  const chunks = new Chunks(tree, meter, inTurn);
+export function cpio(tree: FileTree, meter?: WorkMeter, packing?: Packing): Generator<Buffer> {
+  return packed(tree, cpioParts(tree.entries), meter, packing);
+}
+
+/** Returns the parts of the archive that {@link cpio} writes. */
+export function* cpioParts(entries: readonly Entry[]): Generator<Part> {
   const groups = linkGroups(entries);
   let nextInode = 1;
   for (const entry of entries) {
@@ -56,14 +59,13 @@ export function* cpio(tree: FileTree, meter?: WorkMeter, inTurn?: number): Gener
     const header = headerOf(entry, inode, group?.names ?? 1);
     const target = entry.type === 'symlink' ? pathBuffer(entry.target) : undefined;
     const size = target?.length ?? (carries ? entry.size : 0);
-    yield* writeHeader(chunks, { ...header, size });
-    if (target !== undefined) yield* chunks.bytes(target);
-    if (carries) yield* chunks.content(group?.first ?? entry);
-    yield* chunks.pad(ALIGNMENT);
+    yield* headerParts({ ...header, size });
+    if (target !== undefined) yield { bytes: target };
+    if (carries) yield { file: group?.first ?? entry };
+    yield { alignment: ALIGNMENT };
   }
-  yield* writeHeader(chunks, { ...EMPTY, name: TRAILER, links: 1 });
-  yield* chunks.pad(BLOCK);
-  yield* chunks.end();
+  yield* headerParts({ ...EMPTY, name: TRAILER, links: 1 });
+  yield { alignment: BLOCK };
 }
 
 const EMPTY: Header = {
@@ -129,7 +131,7 @@ function headerOf(entry: Entry, inode: number, names: number): Header {
   };
 }
 
-function* writeHeader(chunks: Chunks, header: Header): Generator<Buffer> {
+function* headerParts(header: Header): Generator<Part> {
   const name = pathBuffer(`${header.name}\0`);
   const fields = [
     header.inode,
@@ -149,7 +151,7 @@ function* writeHeader(chunks: Chunks, header: Header): Generator<Buffer> {
     0,
   ];
   const hex = fields.map((field) => field.toString(16).padStart(8, '0')).join('');
-  yield* chunks.bytes(Buffer.from(`070701${hex}`));
-  yield* chunks.bytes(name);
-  yield* chunks.pad(ALIGNMENT);
+  yield { bytes: Buffer.from(`070701${hex}`) };
+  yield { bytes: name };
+  yield { alignment: ALIGNMENT };
 }

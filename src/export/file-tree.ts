@@ -25,6 +25,20 @@ export const CHUNK_SIZE = 1 << 20;
  */
 export const CHUNKS_IN_TURN = 16;
 
+/** Bytes to read at once: they are still in the processor's cache when they are digested. */
+const PIECE = 1 << 17;
+
+/** How chunks are made. */
+export interface Packing {
+  /**
+   * The number of chunks; 1 for who is done with each before the next, which then stays in the processor's cache. The
+   * default is {@link CHUNKS_IN_TURN}.
+   */
+  readonly inTurn?: number;
+  /** Digests all bytes. */
+  readonly hash?: Hash;
+}
+
 /**
  * Gathers bytes into chunks of CHUNK_SIZE; only the last may be shorter. A chunk stays valid until as many have been
  * returned as there are in turn.
@@ -39,19 +53,19 @@ export class Chunks {
   readonly #sparse: SparseFiles | undefined;
   readonly #meter: WorkMeter | undefined;
   readonly #inTurn: number;
+  readonly #hash: Hash | undefined;
 
   /**
    * @param of where content lies
    * @param meter counts the content
-   * @param inTurn number of chunks; 1 for who is done with each before the next, which then stays in the
-   *   processor's cache
    */
   constructor(
     { sourceRoot, sparse }: Omit<FileTree, 'entries'>,
     meter?: WorkMeter,
-    inTurn: number = CHUNKS_IN_TURN,
+    { inTurn = CHUNKS_IN_TURN, hash }: Packing = {},
   ) {
     this.#inTurn = inTurn;
+    this.#hash = hash;
     this.#tree = new HeldTree(sourceRoot);
     this.#sparse = sparse;
     this.#meter = meter;
@@ -125,7 +139,7 @@ export class Chunks {
     hash?: Hash,
   ): Generator<Buffer> {
     for (let done = 0; done < length; ) {
-      const room = Math.min(length - done, CHUNK_SIZE - this.#filled);
+      const room = Math.min(length - done, CHUNK_SIZE - this.#filled, PIECE);
       const count = read(
         fd,
         this.#chunk,
@@ -148,6 +162,7 @@ export class Chunks {
       hash?.update(zeros().subarray(0, count));
       this.#meter?.add(count);
       if (count === CHUNK_SIZE) {
+        this.#hash?.update(zeros());
         this.offset += count;
         yield zeros();
         continue;
@@ -165,6 +180,7 @@ export class Chunks {
   }
 
   *#took(count: number): Generator<Buffer> {
+    this.#hash?.update(this.#chunk.subarray(this.#filled, this.#filled + count));
     this.offset += count;
     this.#filled += count;
     if (this.#filled < CHUNK_SIZE) return;
@@ -197,11 +213,13 @@ function read(
   }
 }
 
-function notReadable(source: string, error: unknown): JailbuildError {
+/** Returns the error for a source that cannot be read, from a system error. */
+export function notReadable(source: string, error: unknown): JailbuildError {
   return new JailbuildError('NOT_READABLE', `${source}: ${strerror(error)}`, source);
 }
 
-function changed(source: string): JailbuildError {
+/** Returns the error for a source that is not as planned. */
+export function changed(source: string): JailbuildError {
   return new JailbuildError(
     'SOURCE_CHANGED',
     `${source}: changed since it was planned: export again`,

@@ -1,13 +1,14 @@
 import { fileTotals, WorkMeter } from '../manifest/work.js';
-import { cpio } from './cpio.js';
+import { cpioParts } from './cpio.js';
 import type { Destination } from './destination.js';
 import type { DiskDestination } from './disk-image.js';
 import { drafted, openArchive } from './draft.js';
 import type { FileTree } from './file-tree.js';
 import type { ExportOptions } from './options.js';
+import { packed } from './parts.js';
 import type { ExportResult, WrittenExport } from './result.js';
-import { tar } from './tar.js';
-import { writeArchive } from './write-archive.js';
+import { tarParts } from './tar.js';
+import { type Archive, writeArchive } from './write-archive.js';
 
 /** Writes a tree as an archive, to a file or standard output. */
 export async function exportArchive(
@@ -18,10 +19,17 @@ export async function exportArchive(
   const { kind, path: file } = destination;
   const compression = options.compression ?? { kind: destination.compression };
   const meter = packMeter(tree, options);
-  const form = kind === 'tar' ? tar : cpio;
-  const pack = (inTurn?: number) => watched(form(tree, meter, inTurn), options);
+  const parts = () => (kind === 'tar' ? tarParts : cpioParts)(tree.entries);
+  const { onProgress, signal } = options;
+  const archive: Archive = {
+    pack: (packing) => watched(packed(tree, parts(), meter, packing), options),
+    async place(output) {
+      const { placeArchive } = await import('./place-archive.js');
+      return placeArchive(output, tree, parts, { meter, onProgress, signal });
+    },
+  };
   const blob = await drafted(await openArchive(file, options.signal), async (output) => {
-    const stored = await writeArchive(pack, compression, output, !options.skipDigest);
+    const stored = await writeArchive(archive, compression, output, !options.skipDigest);
     output.commit();
     return stored;
   });

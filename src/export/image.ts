@@ -57,8 +57,7 @@ export async function storeLayers(
     const hash = createHash('sha256');
     let uncompressedSize = 0;
     const hashed = function* () {
-      for (const chunk of tar({ ...content, entries }, meter)) {
-        hash.update(chunk);
+      for (const chunk of tar({ ...content, entries }, meter, { hash })) {
         uncompressedSize += chunk.length;
         onChunk?.(chunk.length);
         yield chunk;

@@ -3,9 +3,11 @@ import { pathBuffer } from '../fs/path-bytes.js';
 import type { Entry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
 import type { WorkMeter } from '../manifest/work.js';
-import { Chunks, type FileTree } from './file-tree.js';
+import type { FileTree, Packing } from './file-tree.js';
+import { type Part, packed } from './parts.js';
 
 const BLOCK = 512;
+const TO_BLOCK: Part = { alignment: BLOCK };
 /** Two empty blocks end an archive (POSIX pax, "ustar Interchange Format"). */
 const END = Buffer.alloc(2 * BLOCK);
 
@@ -67,19 +69,21 @@ type NumericField = (typeof NUMERIC_FIELDS)[number];
  * Writes a tree as a tar archive in the pax format, in chunks. Owners are numbers, and nothing else of
  * the machine is included: equal trees give equal bytes.
  *
- * @param inTurn as for {@link Chunks}
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
  */
-export function* tar(tree: FileTree, meter?: WorkMeter, inTurn?: number): Generator<Buffer> {
-  const chunks = new Chunks(tree, meter, inTurn);
-  for (const entry of tree.entries) {
-    yield* chunks.bytes(tarHeader(memberOf(entry)));
+export function tar(tree: FileTree, meter?: WorkMeter, packing?: Packing): Generator<Buffer> {
+  return packed(tree, tarParts(tree.entries), meter, packing);
+}
+
+/** Returns the parts of the archive that {@link tar} writes. */
+export function* tarParts(entries: readonly Entry[]): Generator<Part> {
+  for (const entry of entries) {
+    yield { bytes: tarHeader(memberOf(entry)) };
     if (entry.type !== 'file' || entry.hardlink !== undefined) continue;
-    yield* chunks.content(entry);
-    yield* chunks.pad(BLOCK);
+    yield { file: entry };
+    yield TO_BLOCK;
   }
-  yield* chunks.bytes(END);
-  yield* chunks.end();
+  yield { bytes: END };
 }
 
 /** Returns the padding after a member's content or after the last member. */

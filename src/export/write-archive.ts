@@ -1,29 +1,43 @@
+import { createHash } from 'node:crypto';
 import type { OutputFile } from '../fs/output-file.js';
 import { type Blob, writeBlob, writeChunks } from './blobs.js';
 import { type CompressionChoice, compress, levelOf } from './compression.js';
+import type { Packing } from './file-tree.js';
 
 /** How long the event loop may wait for its turn, in milliseconds: signals and the display need one. */
 const LONGEST_TURN = 50;
 
+/** Two ways to make the same archive. */
+export interface Archive {
+  /** Returns its chunks. */
+  pack(packing?: Packing): Iterable<Buffer>;
+  /** Writes it into an empty draft without a detour through this process; false if that cannot be done. */
+  place(output: OutputFile): Promise<boolean>;
+}
+
 /**
  * Packs, compresses and writes an archive to an output, which is not committed.
  *
- * @param pack returns the chunks of the archive, given how many of them there are in turn
  * @param isDigested without it, no digest is computed: SHA-256 takes as long as the rest of a plain archive
  * @throws JailbuildError as `compress`; WRITE_FAILED
  */
 export async function writeArchive(
-  pack: (inTurn?: number) => Iterable<Buffer>,
+  { pack, place }: Archive,
   compression: CompressionChoice,
   output: OutputFile,
   isDigested: boolean,
 ): Promise<Pick<Blob, 'size'> & Partial<Blob>> {
   const { kind, level } = compression;
   const write = (...some: readonly Buffer[]) => output.append(...some);
+  if (isDigested && kind === 'none') {
+    const hash = createHash('sha256');
+    const size = await writeChunks(pack({ hash }), write);
+    return { digest: `sha256:${hash.digest('hex')}`, size };
+  }
   if (isDigested) return writeBlob(compress(pack(), compression), write);
   if (!output.isDraft) return { size: await writeChunks(compress(pack(), compression), write) };
   if (kind === 'none') {
-    await writeInTurns(pack(1), output);
+    if (!(await place(output))) await writeInTurns(pack({ inTurn: 1 }), output);
   } else if (kind === 'zstd' && (await import('./zstd.js')).isProgramNeeded()) {
     const { zstdInto } = await import('./zstd.js');
     await output.fill((fd) => zstdInto(fd, pack(), levelOf(kind, level)));

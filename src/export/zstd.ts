@@ -1,8 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { pipeline, Readable, type Writable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { errnoOf, JailbuildError } from '../errors.js';
-import { type FilterEnd, filterThrough } from '../fs/outside-program.js';
+import { type FilterEnd, filterInto, filterThrough } from '../fs/filter.js';
 import { ProgramInput } from './program-input.js';
 
 const PROGRAM = 'zstd';
@@ -53,31 +52,10 @@ export function isProgramNeeded(): boolean {
  */
 export async function zstdInto(fd: number, chunks: Iterable<Buffer>, level: number): Promise<void> {
   const input = new ProgramInput(chunks);
-  const program = spawn(PROGRAM, argumentsFor(level), {
-    cwd: '/',
-    env: { ...process.env, ...ENVIRONMENT },
-    stdio: ['pipe', fd, 'pipe'],
-  });
-  try {
-    // If the program ends early, its status is the reason, not the broken pipe.
-    pipeline(input.stream, program.stdin as Writable, () => {});
-    refuseFailure(await endOf(program), input);
-  } finally {
-    program.kill();
-  }
-}
-
-function endOf(program: ChildProcess): Promise<FilterEnd> {
-  const stderr: Buffer[] = [];
-  program.stderr?.on('data', (part: Buffer) => stderr.push(part));
-  return new Promise((resolve) => {
-    const end = (exitCode: number | undefined, cause?: unknown) => {
-      const text = Buffer.concat(stderr).toString().trim();
-      resolve({ failed: exitCode !== 0, exitCode, stderr: text, cause });
-    };
-    program.once('error', (cause) => end(undefined, cause));
-    program.once('close', (exitCode) => end(exitCode ?? undefined));
-  });
+  refuseFailure(
+    await filterInto(fd, PROGRAM, argumentsFor(level), input.stream, ENVIRONMENT),
+    input,
+  );
 }
 
 async function* zstdProgram(chunks: Iterable<Buffer>, level: number): AsyncGenerator<Buffer> {

@@ -94,16 +94,18 @@ export class Draft implements OutputFile {
     this.size += chunk.length;
   }
 
-  async fill(write: (fd: number) => Promise<void>): Promise<void> {
+  async fill<T>(write: (fd: number, path: string) => Promise<T>): Promise<T> {
     try {
-      await write(this.#fd);
+      const result = await write(this.#fd, this.#draft);
+      this.size = fstatSync(this.#fd).size;
+      return result;
     } catch (error) {
+      if (errnoOf(error) !== undefined) throw writeFailed(this.#name, error);
       // If the disk is full, this names the file, where the program named itself.
       this.size = fstatSync(this.#fd).size;
       await this.append(PROBE);
       throw error;
     }
-    this.size = fstatSync(this.#fd).size;
   }
 
   patch(offset: number, bytes: Uint8Array): void {

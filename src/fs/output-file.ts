@@ -14,9 +14,11 @@ export interface OutputFile {
   /**
    * Has another program write the whole content, from the start of a descriptor. Empty drafts only.
    *
-   * @param write resolves when the program is done
+   * @param write gets the descriptor and the path of the draft; resolves when the program is done; its system errors are
+   *   those of the output
+   * @returns what `write` returns
    */
-  fill(write: (fd: number) => Promise<void>): Promise<void>;
+  fill<T>(write: (fd: number, path: string) => Promise<T>): Promise<T>;
   /** Replaces bytes written earlier at an offset. Drafts only. */
   patch(offset: number, bytes: Uint8Array): void;
   /** Puts the file in place, a draft by one rename(2). */

@@ -29,7 +29,7 @@ export class StreamOutput implements OutputFile {
     throw new Error('a stream may have to wait for its reader');
   }
 
-  fill(): Promise<void> {
+  fill(): Promise<never> {
     return Promise.reject(new Error('a stream has no start'));
   }
 

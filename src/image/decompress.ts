@@ -2,7 +2,7 @@ import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
 import { errnoOf, JailbuildError } from '../errors.js';
-import { filterThrough } from '../fs/outside-program.js';
+import { filterThrough } from '../fs/filter.js';
 
 const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 /** xz-file-format.txt, "Header Magic Bytes". */

@@ -106,7 +106,7 @@ function refuseState({ entries }: Manifest): void {
 }
 
 /** Returns directories copied with their content, not only as parents. */
-function copiedTrees({ entries }: Manifest): string[] {
+export function copiedTrees({ entries }: Manifest): string[] {
   return entries.flatMap(({ type, source, reasons }) =>
     type === 'directory' &&
     source !== undefined &&

@@ -93,6 +93,11 @@ function contenders(programs: readonly string[]): Contender[] {
       command: (d) => [...COMMAND, `${d}/jail`, ...programs, '--no-sync'],
     },
     {
+      // A name that the front leaves to Node, which has a plan of the same request.
+      name: 'jailbuild --no-sync, by Node',
+      command: (d) => [...COMMAND, `${d}/../${path.basename(d)}/jail`, ...programs, '--no-sync'],
+    },
+    {
       // A request that no earlier build had, of files that it has read.
       name: 'jailbuild --no-sync, new request',
       command: (d) => [...COMMAND, `${d}/jail`, ...programs, '--no-sync', '--directory', d],

@@ -1,7 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { PROJECT } from '../support/cli.js';
+import { type ExecOptions, exec, type Finished, PROJECT } from '../support/cli.js';
 
 export const FRONT = path.join(PROJECT, `dist/native/linux-${process.arch}/jailbuild`);
 
@@ -18,6 +18,38 @@ export const ENVIRONMENT: NodeJS.ProcessEnv = {
  * Shell commands that replace the host's cache by an empty one, in a mount namespace of its own.
  */
 export const OWN_CACHE = 'mount -t tmpfs -o mode=0755 tmpfs /var/cache && ';
+
+/** A front whose starts of Node are counted, with caches and state of its own. */
+export class CountingFront {
+  readonly env: NodeJS.ProcessEnv;
+  readonly #starts: string;
+
+  constructor(directory: string) {
+    this.#starts = `${directory}/starts`;
+    mkdirSync(`${directory}/bin`);
+    mkdirSync(`${directory}/cache`, { mode: 0o700 });
+    writeFileSync(this.#starts, '');
+    const script = `#!/bin/sh\nprintf x >> ${this.#starts}\nexec ${process.execPath} "$@"\n`;
+    writeFileSync(`${directory}/bin/node`, script, { mode: 0o755 });
+    this.env = {
+      ...ENVIRONMENT,
+      PATH: `${directory}/bin:${ENVIRONMENT.PATH}`,
+      XDG_CACHE_HOME: `${directory}/cache`,
+      XDG_STATE_HOME: `${directory}/state`,
+    };
+  }
+
+  get started(): number {
+    return readFileSync(this.#starts, 'utf8').length;
+  }
+
+  /** Runs a command, and counts how often it starts Node. */
+  run(words: readonly string[], options: ExecOptions = {}): Finished & { readonly starts: number } {
+    const begun = this.started;
+    const finished = exec(FRONT, words, { env: this.env, ...options });
+    return { ...finished, starts: this.started - begun };
+  }
+}
 
 export interface Ended {
   readonly status: number | null;

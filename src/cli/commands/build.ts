@@ -11,6 +11,7 @@ import type { Manifest } from '../../manifest/manifest.js';
 import { describePrivileged } from '../../manifest/privileged-files.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
+import { buildKey } from '../front.js';
 import { Interrupt } from '../interrupt.js';
 import { prepareFile } from '../manifest-file.js';
 import { optimizeLater } from '../optimize-later.js';
@@ -34,7 +35,7 @@ import {
   reportWarnings,
   warn,
 } from '../report-error.js';
-import { dependsOn, refuseAnswer } from '../stored-answer.js';
+import { dependsOn, mayStoreAnswer, refuseAnswer } from '../stored-answer.js';
 import type { Looked, PendingDepfile } from './depfile.js';
 
 export const buildCommand = defineCommand({
@@ -129,6 +130,11 @@ function jobOf(wanted: Wanted, interrupt?: Interrupt): BuildJob {
       digests: args['dry-run'] === true || args.manifest !== undefined,
       recordDigests: args.digests ?? false,
       record: !args['no-record'],
+      isRepeatable:
+        !args.verbose &&
+        wanted.file === undefined &&
+        buildKey()?.target === args.root &&
+        mayStoreAnswer(),
       ...changedPolicy(args),
       run: wanted.run,
       ...(wanted.file === undefined || !wanted.isDeclared ? {} : { file: wanted.file.path }),
@@ -232,13 +238,20 @@ async function buildJail(wanted: Wanted): Promise<number> {
   reportWarnings(result.manifest, result.warnings);
   if (!args.quiet && !args.json) reportAdvice(result.manifest.advice ?? [], args.verbose ?? false);
   if (args.verbose) for (const hint of result.manifest.hints ?? []) reportHint(hint);
-  if (built.unchanged !== undefined && printsOnly(wanted, built)) {
-    dependsOn({ kind: 'jail', target: job.target, ...built.unchanged });
+  const { unchanged, repeatable } = built;
+  if (unchanged !== undefined && printsOnly(wanted, built)) {
+    dependsOn({ kind: 'jail', target: job.target, ...unchanged });
+  } else if (repeatable !== undefined && printsOnly(wanted, built)) {
+    const isJson = args.json ?? false;
+    dependsOn({ kind: 'new-jail', target: job.target, isJson, build: repeatable });
   }
   return EXIT.ok;
 }
 
-/** Returns whether an unchanged build has no other effect than its output, which only depends on the words and the jail. */
+/**
+ * Returns whether a build has no other effect than its jail and its output, and depends on nothing but the words, the
+ * host and the jail.
+ */
 function printsOnly({ args, file, from }: Wanted, { planned: { request } }: Proven): boolean {
   const others = [
     args.profile,

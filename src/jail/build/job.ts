@@ -43,6 +43,8 @@ export interface BuildChoices {
 
 /** Options of a build. */
 export interface BuildOptions extends BuildChoices {
+  /** Also return what the front needs to repeat the build for another new jail. */
+  readonly isRepeatable?: boolean;
   /** Only plan: the target need not be writable. */
   readonly dryRun?: boolean;
   /** Record the SHA-256 of every file, and extended attributes, in the manifest. */

@@ -9,11 +9,12 @@ import {
   keepFingerprint,
   wholeJail,
 } from '../record/fingerprint.js';
-import { remember } from '../record/remembered-resolution.js';
+import { type NewResolution, remember } from '../record/remembered-resolution.js';
 import type { StateBlock } from '../record/state-blocks.js';
 import { locateTarget } from '../target.js';
 import { isPrivileged } from '../write/stage.js';
 import { recordedOptions } from './job.js';
+import { type RepeatableBuild, repeatableBuild } from './repeatable.js';
 import { mayRemember, type Resolved } from './resolve-step.js';
 import { type VerifiedDirectory, verifyDirectory } from './verify-planned.js';
 import type { Written } from './write-step.js';
@@ -24,6 +25,8 @@ export interface Proven extends Written {
   readonly verifiedFiles: number;
   /** Set if nothing at all had to be done. */
   readonly unchanged?: UnchangedJail;
+  /** Set if a new jail was built in a way that can be repeated. */
+  readonly repeatable?: RepeatableBuild;
 }
 
 /** By what it is known that a jail is unchanged. */
@@ -61,10 +64,16 @@ export async function verifyStep(written: Written): Promise<Proven> {
     return { ...written, verifiedFiles: resolution.fingerprint.jail.files };
   }
   const verified = written.verified ?? (await verifyWritten(written, root, isUntouched));
-  if (resolution.kind !== 'given' && job.options.record !== false) {
-    rememberState(written, root, verified);
-  }
-  return { ...written, verifiedFiles: verified.files };
+  const remembered =
+    resolution.kind !== 'given' && job.options.record !== false
+      ? rememberState(written, root, verified)
+      : undefined;
+  const repeatable = remembered && repeatableBuild(written, root, remembered);
+  return {
+    ...written,
+    verifiedFiles: verified.files,
+    ...(repeatable === undefined ? {} : { repeatable }),
+  };
 }
 
 /** Of a jail that was changed, nothing is taken back any more. */
@@ -84,29 +93,35 @@ async function verifyWritten(
   }
 }
 
+/** @returns what a new jail depends on, if others of the same request can be built from it */
 function rememberState(
   { planned, record, verified: ofNew }: Written,
   root: string,
   { files, observed, known }: VerifiedDirectory,
-): void {
+): NewResolution | undefined {
   const { job, request, manifest, resolution, sourceRoot } = planned;
   const seen = resolution.kind === 'closure' ? resolution.closure.sysroot.observed() : undefined;
   const isPlanned = plannedAmong(seen, observed, manifest);
   const host = hostStateOf(planned, seen, isPlanned);
   const jail =
     known ?? (observed === undefined ? undefined : jailState(observed, files, isPlanned));
-  if (host === undefined || jail === undefined) return;
+  if (host === undefined || jail === undefined) return undefined;
   const whole = record === undefined ? undefined : wholeJail(record, isPrivileged());
   keepFingerprint(root, { sourceRoot, host, jail, whole });
   // Existing content outside the plan is specific to this jail, so the result does not apply to others.
-  if (resolution.kind !== 'closure' || ofNew === undefined || !mayRemember(job, request)) return;
-  if (recordedOptions(job).digests || manifest.missing.length > 0) return;
+  if (ofNew === undefined) return undefined;
+  if (resolution.kind === 'remembered') return { ...resolution.remembered, jail };
+  if (resolution.kind !== 'closure' || !mayRemember(job, request)) return undefined;
+  if (recordedOptions(job).digests || manifest.missing.length > 0) return undefined;
   const advised = resolution.closure.sysroot.probe.observed();
-  if (advised === undefined) return;
+  if (advised === undefined) return undefined;
   const advice = isUnpacked(planned)
     ? UNPACKED_STATE
     : hostState(advised, sourceRoot, resolution.began, () => false);
-  if (advice !== undefined) remember(request, { sourceRoot, host, advice, jail, manifest });
+  if (advice === undefined) return undefined;
+  const remembered = { sourceRoot, host, advice, jail, manifest };
+  remember(request, remembered);
+  return remembered;
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   describePrivileged,
   grantsPrivileges,
 } from '../../manifest/privileged-files.js';
+import { Conversation } from '../engine/conversation.js';
 import type { Finding } from '../record/finding.js';
 import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
 import { type JailRecord, recordText } from '../record/record.js';
@@ -30,6 +31,8 @@ export interface Written {
   readonly record?: JailRecord;
   /** The verification of a new jail, done before it appeared. */
   readonly verified?: VerifiedDirectory;
+  /** What was said to the writer, if that may be repeated. */
+  readonly conversation?: Conversation;
 }
 
 /**
@@ -51,6 +54,7 @@ export async function writeStep(
   const warnings: string[] = [];
   let changes: readonly string[] = [];
   const capabilities = new Map<string, Entry['xattrs']>();
+  const conversation = mayRepeat(planned) ? new Conversation() : undefined;
   let verified: VerifiedDirectory | undefined;
   let next: JailRecord | undefined;
   try {
@@ -58,6 +62,7 @@ export async function writeStep(
       ...options,
       sourceRoot,
       ...given?.guard,
+      ...(conversation === undefined ? {} : { openEngine: conversation.open }),
       isTampered,
       alteredAmong: (found) => alteredAmong(found, planned),
       keep,
@@ -88,11 +93,24 @@ export async function writeStep(
       ],
       ...(next === undefined ? {} : { record: next }),
       ...(verified === undefined ? {} : { verified }),
+      ...(conversation === undefined ? {} : { conversation }),
     };
   } catch (error) {
     if (error instanceof HistoryChanged) return 'outdated';
     throw error;
   }
+}
+
+/** Returns whether the build is a function of its request and of what its resolution depends on. */
+function mayRepeat({ job, resolution }: Planned): boolean {
+  const { isRepeatable, limits, record } = job.options;
+  return (
+    isRepeatable === true &&
+    (resolution.kind === 'closure' || resolution.kind === 'remembered') &&
+    limits === undefined &&
+    record !== false &&
+    !recordedOptions(job).digests
+  );
 }
 
 /** Returns the recorded extended attributes of programs with capabilities that stay unchanged. */

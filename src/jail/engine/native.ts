@@ -9,8 +9,11 @@ import {
   beginRequest,
   checkRequest,
   extentsRequest,
+  type Output,
+  type Placement,
   parseExtents,
   parseXattrs,
+  placeRequest,
   type Reply,
   ReplyKind,
   ReplyReader,
@@ -89,7 +92,37 @@ export class NativeEngine implements Engine {
     operations: readonly Operation[] | LazyList<Operation>,
     options: RunOptions = {},
   ): Promise<void> {
-    const { ordered = false, signal, isAside } = options;
+    const { ordered = false, signal } = options;
+    const request: MakeRequest<Operation> = (run, job, chunk, isOrdered) =>
+      runRequest(run, job, isOrdered, chunk, signal !== undefined);
+    await this.#carryOut(operations, chunksOf(operations, ordered), request, options);
+  }
+
+  /**
+   * Writes parts of a file that this process has created, in their order. The last one must not be empty, since what
+   * is not written reads as zeros up to the end of the file.
+   *
+   * @throws as `run`
+   */
+  async place(
+    output: Output,
+    placements: LazyList<Placement>,
+    options: Pick<RunOptions, 'onDone' | 'signal'> = {},
+  ): Promise<void> {
+    const isInterruptible = options.signal !== undefined;
+    const request: MakeRequest<Placement> = (run, job, chunk) =>
+      placeRequest(run, job, output, chunk, isInterruptible);
+    await this.#carryOut(placements, piecesOf(placements), request, { ...options, isAside: true });
+  }
+
+  /** @param chunks the operations in the parts in which they are requested */
+  async #carryOut<T>(
+    operations: LazyList<T>,
+    chunks: Iterable<Chunk<T>>,
+    request: MakeRequest<T>,
+    options: RunOptions,
+  ): Promise<void> {
+    const { signal, isAside } = options;
     const run = ++this.#runs;
     const stop = (): void => {
       this.#connection.write(stopRequest(run));
@@ -120,12 +153,12 @@ export class NativeEngine implements Engine {
       }
     };
     try {
-      for (const { first, chunk, isOrdered } of chunksOf(operations, ordered)) {
+      for (const { first, chunk, isOrdered } of chunks) {
         if (failure !== undefined || thrown !== undefined || signal?.aborted) break;
         if (pending.length >= AHEAD) await pending[pending.length - AHEAD];
         const job = ++this.#jobs;
         pending.push(this.#listen(job, chunk.length, (reply) => take(first, reply)));
-        this.#ask(runRequest(run, job, isOrdered, chunk, signal !== undefined), isAside);
+        this.#ask(request(run, job, chunk, isOrdered), isAside);
       }
       const ends = await Promise.all(pending);
       if (signal !== undefined && ends.includes(true)) await abortion(signal);
@@ -275,23 +308,38 @@ async function abortion(signal: AbortSignal): Promise<void> {
 }
 
 /** The native program ended before its work was done, for example because it was killed. */
-class EngineEnded extends JailbuildError {
+export class EngineEnded extends JailbuildError {
   constructor(how: string) {
     super('WRITE_FAILED', `the native writer ended early (${how}): build again to repair the jail`);
   }
 }
 
 /** Operations of one request, and the index of the first. */
-interface Chunk {
+interface Chunk<T> {
   readonly first: number;
-  readonly chunk: readonly Operation[];
+  readonly chunk: readonly T[];
   readonly isOrdered: boolean;
+}
+
+type MakeRequest<T> = (
+  run: number,
+  job: number,
+  chunk: readonly T[],
+  isOrdered: boolean,
+) => readonly Buffer[];
+
+/** Splits a list whose requests are carried out one after the other. */
+function* piecesOf<T>(list: LazyList<T>): Generator<Chunk<T>> {
+  for (let first = 0; first < list.length; first += CHUNK) {
+    const end = Math.min(first + CHUNK, list.length);
+    yield { first, chunk: itemsOf(list, first, end), isOrdered: true };
+  }
 }
 
 function* chunksOf(
   operations: LazyList<Operation>,
   ordered: NonNullable<RunOptions['ordered']>,
-): Generator<Chunk> {
+): Generator<Chunk<Operation>> {
   const isIn = typeof ordered === 'function' ? ordered : () => ordered;
   for (let first = 0; first < operations.length; ) {
     const isOrdered = isIn(first);

@@ -28,7 +28,7 @@ import { HeldTree } from '../../fs/held-tree.js';
 import { toBytes } from '../../fs/path-bytes.js';
 import { timestamp } from '../../manifest/timestamp.js';
 import { type Engine, type LazyList, OperationError, type RunOptions } from './engine.js';
-import type { Attributes, Operation } from './operations.js';
+import { type Attributes, NOW, type Operation } from './operations.js';
 
 /** Number of operations after which the event loop gets a turn, for the display and signals. */
 const TURN = 32;
@@ -314,5 +314,5 @@ function setAttributes(realPath: string | Buffer, { mode, owner, mtime }: Attrib
 }
 
 function seconds(mtime: string): number {
-  return Number(mtime);
+  return mtime === NOW ? Date.now() / 1000 : Number(mtime);
 }

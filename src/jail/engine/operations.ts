@@ -4,13 +4,16 @@
  * is ever followed.
  */
 
+/** The time at which an operation sets it: UTIME_NOW in place of nanoseconds (utimensat(2)). */
+export const NOW = '0.1073741823';
+
 /** Attributes of an entry in a file system. */
 export interface Attributes {
   /** Permission bits with set-uid, set-gid and sticky. */
   readonly mode: number;
   /** Absent if the user who runs the build becomes the owner. */
   readonly owner?: { readonly uid: number; readonly gid: number };
-  /** Seconds since the epoch with nine decimal places. */
+  /** Seconds since the epoch with nine decimal places, or {@link NOW}. */
   readonly mtime: string;
   /** Extended attributes by full name, their values in base64. */
   readonly xattrs?: Readonly<Record<string, string>>;

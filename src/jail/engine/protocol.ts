@@ -41,6 +41,7 @@ const XATTRS = 19;
 const EXTENTS = 20;
 const CHECK = 21;
 const SURVEY = 22;
+const PLACE = 23;
 const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const;
 
 /** Usual sizes of the head of a request, and of an operation. */
@@ -68,6 +69,8 @@ export interface Reply {
   /** The errno. */
   readonly errno: number;
   readonly data: Buffer;
+  /** All of it as it came. */
+  readonly raw: Buffer;
 }
 
 /** Builds a request. */
@@ -177,6 +180,48 @@ export function runRequest(
 ): Buffer[] {
   const writer = jobHead(run, job, (ordered ? 1 : 0) | (interruptible ? 2 : 0), operations.length);
   for (const operation of operations) encode(writer, operation);
+  return writer.request();
+}
+
+/** A part of a file that this process has created: bytes, and the content of a source after them. */
+export interface Placement {
+  /** Where the bytes go. */
+  readonly offset: number;
+  readonly bytes: Buffer;
+  /** Its path is relative to the source root. Its size is as planned, in bytes. */
+  readonly source?: { readonly path: string; readonly size: number };
+}
+
+/** A file for placements. */
+export interface Output {
+  /** Relative to the base. */
+  readonly path: string;
+  /** Which file it is, so that no other one is written to: st_dev and st_ino (stat(2)). */
+  readonly device: bigint;
+  readonly inode: bigint;
+}
+
+/** Requests placements in their order. */
+export function placeRequest(
+  run: number,
+  job: number,
+  { path, device, inode }: Output,
+  placements: readonly Placement[],
+  interruptible: boolean,
+): Buffer[] {
+  const writer = jobHead(run, job, 1 | (interruptible ? 2 : 0), placements.length);
+  for (const { offset, bytes, source } of placements) {
+    writer.byte(PLACE);
+    writer.byte(source === undefined ? 0 : 1);
+    writer.string(path);
+    writer.long(device);
+    writer.long(inode);
+    writer.integer(offset);
+    writer.bytes(bytes);
+    if (source === undefined) continue;
+    writer.string(source.path);
+    writer.integer(source.size);
+  }
   return writer.request();
 }
 
@@ -347,6 +392,7 @@ export class ReplyReader {
         kind: bytes.readUInt8(at + 8),
         errno: bytes.readInt32LE(at + 9),
         data: bytes.subarray(at + REPLY_HEAD, end),
+        raw: bytes.subarray(at, end),
       };
       at = end;
     }

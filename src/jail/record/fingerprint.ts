@@ -235,22 +235,44 @@ interface FingerprintHead {
 }
 
 /** Writes a fingerprint for the current record. Ignores errors, since it only saves time. */
-export function keepFingerprint(
-  root: string,
-  { sourceRoot, host, jail, whole }: NewFingerprint,
-): void {
-  keepState(root, FINGERPRINT_NAME, (stamp) => {
-    const head: FingerprintHead = {
-      schema: FINGERPRINT_SCHEMA,
-      program: program(),
-      stamp,
-      sourceRoot,
-      files: jail.files,
-      record: whole?.record,
-    };
-    return stateFileParts(head, { host, absent: jail.absent, entries: whole?.entries ?? [] });
-  });
+export function keepFingerprint(root: string, fingerprint: NewFingerprint): void {
+  keepState(root, FINGERPRINT_NAME, (stamp) => fingerprintParts(stamp, fingerprint));
 }
+
+function fingerprintParts(
+  stamp: string,
+  { sourceRoot, host, jail, whole }: NewFingerprint,
+): Generator<Buffer> {
+  const head: FingerprintHead = {
+    schema: FINGERPRINT_SCHEMA,
+    program: program(),
+    stamp,
+    sourceRoot,
+    files: jail.files,
+    record: whole?.record,
+  };
+  return stateFileParts(head, { host, absent: jail.absent, entries: whole?.entries ?? [] });
+}
+
+/** A fingerprint that belongs to the record of any jail of the same plan, once the stamp of the record is put in. */
+export interface OpenFingerprint {
+  /** Everything before the head; the host's blocks come first, then those of absent paths and of entries in the jail. */
+  readonly blocks: readonly Buffer[];
+  /** The head before and behind the stamp. Its length and the checksum follow. */
+  readonly head: Buffer;
+  readonly rest: Buffer;
+}
+
+/** Returns a fingerprint without the stamp of the record. */
+export function openFingerprint(fingerprint: NewFingerprint): OpenFingerprint {
+  const parts = [...fingerprintParts('', fingerprint)];
+  const text = parts.at(-2) ?? Buffer.alloc(0);
+  // What precedes the stamp has no member of that name.
+  const at = text.indexOf(STAMP_MEMBER) + STAMP_MEMBER.length;
+  return { blocks: parts.slice(0, -2), head: text.subarray(0, at), rest: text.subarray(at) };
+}
+
+const STAMP_MEMBER = '"stamp":"';
 
 /** Returns whether the host is unchanged. */
 export function isHostUnchanged({

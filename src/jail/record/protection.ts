@@ -91,11 +91,16 @@ export function noteOf(root: string): Note | undefined {
   try {
     const real = realPathOf(root);
     const { ino } = lstatSync(toBytes(real), { bigint: true });
-    return { file: path.join(stateHome(), 'unprotected', String(ino)), root: real };
+    return { file: path.join(notesDirectory(), String(ino)), root: real };
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return undefined;
   }
+}
+
+/** Returns the directory of the notes, each named by an inode. */
+export function notesDirectory(): string {
+  return path.join(stateHome(), 'unprotected');
 }
 
 function stateHome(): string {

@@ -131,7 +131,8 @@ export async function writeNewJail(
   }
 }
 
-function stageName(name: string): string {
+/** Returns the name of the directory in which a jail is staged, given its name. */
+export function stageName(name: string): string {
   // A UTF-8 character has up to four bytes.
   const short = Buffer.byteLength(name) > MAX_NAME ? name.slice(0, MAX_NAME / 4) : name;
   return `.${short}.jailbuild`;

@@ -1,7 +1,11 @@
 import type { Entry } from '../../manifest/manifest.js';
-import { timestamp } from '../../manifest/timestamp.js';
 import type { LazyList } from '../engine/engine.js';
-import type { Attributes, CreateOperation, Operation } from '../engine/operations.js';
+import {
+  type Attributes,
+  type CreateOperation,
+  NOW,
+  type Operation,
+} from '../engine/operations.js';
 import type { FileReport } from '../report.js';
 import type { WriteOptions } from './options.js';
 import type { Progress } from './progress.js';
@@ -210,14 +214,10 @@ export function unprivilegedLoss(entries: readonly Entry[]): string | undefined 
 
 /** Returns attributes for directories that have no source. */
 export function freshDirectory(): Attributes {
-  return { mode: 0o755, mtime: now() };
+  return { mode: 0o755, mtime: NOW };
 }
 
 /** Returns attributes for files readable by their owner alone. */
 export function privateFile(): Attributes {
-  return { mode: 0o600, mtime: now() };
-}
-
-function now(): string {
-  return timestamp(BigInt(Date.now()) * 1_000_000n);
+  return { mode: 0o600, mtime: NOW };
 }

@@ -206,10 +206,10 @@ static bool holds(struct block *block, uint32_t index)
 	}
 }
 
-bool check_block(const struct operation *operation)
+bool check_block(int root, const struct operation *operation)
 {
 	struct block block = {
-		.root = operation->flag ? base_fd : source_fd,
+		.root = root,
 		.recorded = operation->size,
 	};
 	const uint8_t *bytes = operation->content;

@@ -55,7 +55,8 @@ int close_written(int fd)
 }
 
 /* Copies through a buffer where copy_file_range(2) does not work. */
-static enum outcome copy_through_buffer(struct worker *worker, int from, int to, off_t start, off_t end)
+static enum outcome copy_through_buffer(struct worker *worker, int from, int to, off_t start, off_t end,
+					off_t offset)
 {
 	while (start < end) {
 		size_t wanted = sizeof(worker->buffer);
@@ -69,23 +70,25 @@ static enum outcome copy_through_buffer(struct worker *worker, int from, int to,
 		}
 		if (count == 0)
 			return SOURCE_CHANGED;
-		if (write_all(to, worker->buffer, (size_t)count, start) < 0)
+		if (write_all(to, worker->buffer, (size_t)count, offset) < 0)
 			return FAILED_IN_JAIL;
 		start += count;
+		offset += count;
 	}
 	return DONE;
 }
 
-static enum outcome copy_range(struct worker *worker, int from, int to, off_t start, off_t end)
+enum outcome copy_range(struct worker *worker, int from, int to, off_t start, off_t end, off_t offset)
 {
 	/* For content that fits into the buffer, two plain calls are cheaper. */
 	if (end - start <= (off_t)sizeof(worker->buffer))
-		return copy_through_buffer(worker, from, to, start, end);
+		return copy_through_buffer(worker, from, to, start, end, offset);
 	while (start < end) {
-		off_t in = start, out = start;
+		off_t in = start, out = offset;
 		ssize_t count = copy_file_range(from, &in, to, &out, (size_t)(end - start), 0);
 		if (count > 0) {
 			start = in;
+			offset = out;
 			continue;
 		}
 		if (count < 0 && errno == EINTR)
@@ -93,7 +96,7 @@ static enum outcome copy_range(struct worker *worker, int from, int to, off_t st
 		if (count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
 			return FAILED_IN_JAIL;
 		/* Another file system, an old kernel, or an error whose side the plain calls can tell. */
-		return copy_through_buffer(worker, from, to, start, end);
+		return copy_through_buffer(worker, from, to, start, end, offset);
 	}
 	return DONE;
 }
@@ -104,38 +107,41 @@ static enum outcome copy_data(struct worker *worker, int from, int to, const str
 	off_t size = stat->st_size;
 
 	if ((off_t)stat->st_blocks * 512 >= size)
-		return copy_range(worker, from, to, 0, size);
+		return copy_range(worker, from, to, 0, size, 0);
 	for (off_t at = 0, end; find_data(from, &at, &end, size); at = end) {
-		enum outcome outcome = copy_range(worker, from, to, at, end);
+		enum outcome outcome = copy_range(worker, from, to, at, end, at);
 		if (outcome != DONE)
 			return outcome;
 	}
 	return ftruncate(to, size) < 0 ? FAILED_IN_JAIL : DONE;
 }
 
-static bool read_all(int fd, char *bytes, size_t length, off_t at)
+ssize_t read_up_to(int fd, uint8_t *bytes, size_t length, off_t offset)
 {
-	while (length > 0) {
-		ssize_t count = pread(fd, bytes, length, at);
+	size_t done = 0;
+
+	while (done < length) {
+		ssize_t count = pread(fd, bytes + done, length - done, offset + (off_t)done);
 		if (count < 0 && errno == EINTR)
 			continue;
-		if (count <= 0)
-			return false;
-		bytes += count;
-		length -= (size_t)count;
-		at += count;
+		if (count < 0)
+			return -1;
+		if (count == 0)
+			break;
+		done += (size_t)count;
 	}
-	return true;
+	return (ssize_t)done;
 }
 
 static bool same_content(struct worker *worker, int from, int to, off_t size)
 {
 	size_t half = sizeof(worker->buffer) / 2;
-	char *one = (char *)worker->buffer, *other = one + half;
+	uint8_t *one = worker->buffer, *other = one + half;
 
 	for (off_t at = 0; at < size;) {
 		size_t length = size - at < (off_t)half ? (size_t)(size - at) : half;
-		if (!read_all(from, one, length, at) || !read_all(to, other, length, at) ||
+		if (read_up_to(from, one, length, at) != (ssize_t)length ||
+		    read_up_to(to, other, length, at) != (ssize_t)length ||
 		    memcmp(one, other, length) != 0)
 			return false;
 		at += (off_t)length;

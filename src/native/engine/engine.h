@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <time.h>
 
 enum operation_type {
@@ -35,6 +36,7 @@ enum operation_type {
 	OP_EXTENTS,
 	OP_CHECK,
 	OP_SURVEY,
+	OP_PLACE,
 };
 
 struct xattr {
@@ -58,7 +60,7 @@ struct attributes {
 /* One operation. Strings and bytes point into its request. */
 struct operation {
 	uint8_t type;
-	/* mkdir: may exist; lock: wait; copy: share; check: in the jail. */
+	/* mkdir: may exist; lock: wait; copy: share; check: in the jail; place: a source follows the content. */
 	bool flag;
 	/* copy: start writing to disk. */
 	bool write_back;
@@ -68,6 +70,8 @@ struct operation {
 	/* Size of a copy in bytes; for a check, the time of the record in nanoseconds. */
 	uint64_t size;
 	struct timespec source_mtime;
+	/* place: where in the output, and which file the output is. */
+	uint64_t offset, device, inode;
 	mode_t node_type;
 	uint32_t major, minor;
 	const uint8_t *content;
@@ -90,10 +94,15 @@ struct job {
 	/* Stopped by a signal that the client may not have received yet. */
 	bool interrupted;
 	uint8_t *bytes;
+	/* Memory of paths that are not in the request; may be NULL. */
+	char *paths;
 	struct operation *operations;
 };
 
 enum outcome { DONE, FAILED_IN_JAIL, FAILED_AT_SOURCE, SOURCE_CHANGED };
+
+/* Kinds of replies; the first four are outcomes. */
+enum { REPLY_WARNING = 4, REPLY_DATA, REPLY_END };
 
 /* State of a worker thread. */
 struct worker {
@@ -104,6 +113,9 @@ struct worker {
 	/* The last directory looked up below the base. */
 	char directory[4096];
 	int directory_fd;
+	/* The output of `place`, and which file it is. */
+	int output_fd;
+	uint64_t output_device, output_inode;
 	/* Whether this thread has its own working directory. */
 	bool own_cwd;
 	uint8_t buffer[1 << 17];
@@ -116,6 +128,9 @@ extern int base_error;
 /* Maximum size of a request in bytes. */
 #define MAX_REQUEST (1U << 30)
 void prepare_to_serve(void);
+void close_directories(void);
+/* Raises the soft limit of open files to the hard one. */
+void allow_many_files(void);
 /* Carries out one request and takes ownership of its bytes. */
 void serve(uint8_t *bytes, size_t length);
 
@@ -153,6 +168,10 @@ void reply_flush(void);
  */
 void reply_to(int fd, void (*told)(void));
 bool replies_are_kept(void);
+/* Passes each reply to a function instead, in any thread; NULL ends that. */
+typedef void reply_taker(uint32_t job, uint32_t index, uint8_t kind, int error, const void *data,
+			 size_t length);
+void reply_with(reply_taker *taker);
 
 /* operation.c: reports the outcome and returns whether the operation succeeded */
 bool carry_out(struct worker *worker, const struct operation *operation);
@@ -164,17 +183,27 @@ int open_source(const char *path, int flags);
 int open_parent(struct worker *worker, const char *path, const char **name);
 void forget_directory(struct worker *worker);
 
+/* Closes what a worker keeps open for a job. */
+void forget_files(struct worker *worker);
+
 /* check.c: returns whether everything a block lists is unchanged */
-bool check_block(const struct operation *operation);
+bool check_block(int root, const struct operation *operation);
 
 /* survey.c: replies with a directory's entries and their attributes; 0, or -1 with errno */
 int survey_directory(struct worker *worker, const char *path);
 
 /* copy.c */
 enum outcome copy_file(struct worker *worker, const struct operation *operation);
+/* Copies a part of a source to an offset of an output. */
+enum outcome copy_range(struct worker *worker, int from, int to, off_t start, off_t end, off_t offset);
+/* Reads up to a length; less only at the end of the file, -1 with errno. */
+ssize_t read_up_to(int fd, uint8_t *bytes, size_t length, off_t offset);
 int write_all(int fd, const uint8_t *bytes, size_t length, off_t offset);
 /* Closes a written file; a file system may report write errors only now (close(2)). */
 int close_written(int fd);
+
+/* place.c: writes bytes, and a source after them, into a file that the client has created */
+enum outcome place(struct worker *worker, const struct operation *operation);
 
 /* extents.c: finds the data of a sparse source; returns 0, or -1 with errno */
 bool find_data(int fd, off_t *at, off_t *end, off_t size);

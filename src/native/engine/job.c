@@ -15,5 +15,6 @@ void free_job(struct job *job)
 		free(job->operations[i].attributes.xattrs);
 	free(job->operations);
 	free(job->bytes);
+	free(job->paths);
 	free(job);
 }

@@ -243,8 +243,9 @@ bool carry_out(struct worker *worker, const struct operation *operation)
 		reply_outcome(worker, outcome, errno);
 		return true;
 	}
-	if (operation->type == OP_CHECK && (operation->flag ? base_fd : source_fd) >= 0) {
-		outcome = check_block(operation) ? DONE : SOURCE_CHANGED;
+	int checked = operation->flag ? base_fd : source_fd;
+	if (operation->type == OP_CHECK && checked >= 0) {
+		outcome = check_block(checked, operation) ? DONE : SOURCE_CHANGED;
 		reply_outcome(worker, outcome, 0);
 		return outcome == DONE;
 	}
@@ -255,6 +256,9 @@ bool carry_out(struct worker *worker, const struct operation *operation)
 	switch (operation->type) {
 	case OP_COPY:
 		outcome = copy_file(worker, operation);
+		break;
+	case OP_PLACE:
+		outcome = place(worker, operation);
 		break;
 	case OP_LINK:
 	case OP_RENAME:

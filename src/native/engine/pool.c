@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -80,7 +81,7 @@ static void *work(void *argument)
 	(void)argument;
 	if (worker == NULL)
 		die("out of memory");
-	worker->directory_fd = -1;
+	worker->directory_fd = worker->output_fd = -1;
 	worker->own_cwd = unshare(CLONE_FS) == 0;
 	pthread_mutex_lock(&lock);
 	for (;;) {
@@ -95,7 +96,7 @@ static void *work(void *argument)
 		}
 		pthread_mutex_unlock(&lock);
 		if (worker->serial != job->serial)
-			forget_directory(worker);
+			forget_files(worker);
 		worker->serial = job->serial;
 		worker->job = job;
 		worker->index = index;
@@ -131,6 +132,7 @@ static uint32_t wanted_workers(const struct job *job)
 void post_job(struct job *job)
 {
 	pthread_t thread;
+	sigset_t all, before;
 	/* A job of a failed run may be freed as soon as it is posted. */
 	uint32_t wanted = wanted_workers(job);
 
@@ -147,6 +149,9 @@ void post_job(struct job *job)
 		retire();
 		reply_flush();
 	}
+	/* Signals are for the thread that waits for them. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (; workers < wanted; workers++) {
 		if (pthread_create(&thread, NULL, work, NULL) != 0) {
 			if (workers == 0)
@@ -155,6 +160,7 @@ void post_job(struct job *job)
 		}
 		pthread_detach(thread);
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
 }

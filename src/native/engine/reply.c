@@ -7,9 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Kinds of replies; the first four are outcomes. */
-enum { REPLY_WARNING = 4, REPLY_DATA, REPLY_END };
-
 /* Replies are buffered: a write for each would cost more than many operations. */
 #define GATHERED (1 << 14)
 /* Size up to which an emptied buffer is kept. */
@@ -20,12 +17,19 @@ static size_t filled, size;
 static int reply_fd = STDOUT_FILENO;
 static void (*tell_kept)(void);
 static bool kept;
+static reply_taker *take_reply;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void reply_to(int fd, void (*told)(void))
 {
 	reply_fd = fd;
 	tell_kept = told;
+}
+
+/* Only while no operation is carried out. */
+void reply_with(reply_taker *taker)
+{
+	take_reply = taker;
 }
 
 static void flush(void)
@@ -79,6 +83,10 @@ static void put(uint32_t job, uint32_t index, uint8_t kind, int error, const voi
 {
 	static const size_t head = 17;
 
+	if (take_reply != NULL) {
+		take_reply(job, index, kind, error, data, length);
+		return;
+	}
 	pthread_mutex_lock(&lock);
 	if (filled + head + length > GATHERED && !kept)
 		flush();

@@ -152,6 +152,18 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 		operation->path = take_path(cursor);
 		take_attributes(cursor, &operation->attributes);
 		break;
+	case OP_PLACE:
+		operation->path = take_path(cursor);
+		operation->device = take_long(cursor);
+		operation->inode = take_long(cursor);
+		operation->offset = take_long(cursor);
+		operation->content_length = take_number(cursor);
+		operation->content = take(cursor, operation->content_length);
+		if (!operation->flag)
+			break;
+		operation->to = take_path(cursor);
+		operation->size = take_long(cursor);
+		break;
 	case OP_LINK:
 	case OP_RENAME:
 	case OP_EXCHANGE:

@@ -12,7 +12,7 @@
 int base_fd = -1, source_fd = -1;
 int base_error = EBADF;
 
-static void close_directories(void)
+void close_directories(void)
 {
 	if (base_fd >= 0)
 		close(base_fd);
@@ -55,7 +55,7 @@ static void ignore_signals(void)
 		signal(signals[i], SIG_IGN);
 }
 
-static void allow_many_files(void)
+void allow_many_files(void)
 {
 	struct rlimit limit;
 

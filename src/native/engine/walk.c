@@ -87,6 +87,14 @@ void forget_directory(struct worker *worker)
 	worker->directory_fd = -1;
 }
 
+void forget_files(struct worker *worker)
+{
+	forget_directory(worker);
+	if (worker->output_fd >= 0)
+		close(worker->output_fd);
+	worker->output_fd = -1;
+}
+
 /*
  * Opens the directory that contains an entry and returns the entry's name. The worker owns the descriptor, which is
  * valid until the next call for another directory.

@@ -28,6 +28,9 @@
 #define ARCHITECTURE "none"
 #endif
 
+/* Size of the text of a key. */
+#define KEY_SIZE 33
+
 /* How to start Node. */
 struct start {
 	/* The executable, as found on PATH. */
@@ -39,7 +42,10 @@ struct start {
 	/* Whether the front set the memory tunables, which processes started by Node must not inherit. */
 	bool tuned;
 	/* Identifies the command for a stored answer; empty if none may be stored. */
-	char key[33];
+	char key[KEY_SIZE];
+	/* Identifies the build of a new jail, whatever its name, and the word that names it; empty if none may be stored. */
+	char build_key[KEY_SIZE];
+	int target_word;
 };
 
 /* find.c: paths; on failure, prints the reason and exits */
@@ -84,6 +90,10 @@ void exec_without_node(const struct start *start, int argc, char **argv);
 /* answer.c */
 /* Prints what Node stored for this command, if it still holds, and exits; otherwise returns, with the key of the command. */
 void answer_without_node(struct start *start, int argc, char **argv);
+
+/* new_jail.c */
+/* Builds a new jail as Node did before for the same command, and exits; otherwise returns, with nothing done. */
+void build_without_node(struct start *start, int argc, char **argv);
 
 /* fail.c */
 _Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -87,12 +87,17 @@ static void open_standard_streams(void)
 /* Enough for Node, its snapshot, and the writer. */
 #define DESCRIPTORS 32
 
+static bool has_descriptors(struct rlimit *limit)
+{
+	return getrlimit(RLIMIT_NOFILE, limit) < 0 || limit->rlim_max >= DESCRIPTORS;
+}
+
 /* Node would end with a message of its own, or crash. It raises the soft limit itself. */
 static void require_descriptors(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < DESCRIPTORS)
+	if (!has_descriptors(&limit))
 		fail(1, "too many open files: the limit is %llu, and %d are needed: raise it with ulimit -n",
 		     (unsigned long long)limit.rlim_max, DESCRIPTORS);
 }
@@ -101,12 +106,17 @@ int main(int argc, char **argv)
 {
 	static struct start start;
 	struct channel channel;
+	struct rlimit limit;
 
 	open_standard_streams();
 	find_dist(start.dist);
 	run_without_node(&start, argc, argv);
 	exec_without_node(&start, argc, argv);
-	answer_without_node(&start, argc, argv);
+	if (argc > 2 && !is_verbose(argc, argv)) {
+		answer_without_node(&start, argc, argv);
+		if (has_descriptors(&limit))
+			build_without_node(&start, argc, argv);
+	}
 	find_node(start.node);
 	tune_memory(&start);
 	/* Called by `jailbuild optimize`. */

@@ -38,14 +38,14 @@ static void put_aside_certificates(void)
 
 static void announce(const struct start *start, const struct channel *channel)
 {
-	char text[96];
+	char text[160];
 	int process = (int)getpid(), length = 0;
 
 	if (channel != NULL)
 		length = snprintf(text, sizeof(text), "%d,%d,%d", channel->to_requests,
 				  channel->to_replies, process);
-	snprintf(text + length, sizeof(text) - (size_t)length, ";%s;%s,%d", start->tuned ? "tuned" : "",
-		 start->key, process);
+	snprintf(text + length, sizeof(text) - (size_t)length, ";%s;%s,%d;%s,%d",
+		 start->tuned ? "tuned" : "", start->key, process, start->build_key, start->target_word);
 	setenv(FRONT_VARIABLE, text, 1);
 	put_aside_certificates();
 }
