@@ -150,7 +150,7 @@ export class Adviser {
       return paths.map((path) => ({ ...path, by: object }));
     });
     this.#sayData(program, owners, named, say);
-    if (elf === undefined && found.length === 0) {
+    if (elf === undefined && found.length === 0 && !this.#jail.isFollowed(program.trace.path)) {
       const needed = this.#sayOwnDirectory(program, owners);
       if (needed !== undefined) found.push(needed);
     }
@@ -517,7 +517,7 @@ export class Adviser {
 
   /**
    * Advises on a directory of a program's own package that has its name, for programs of which it is
-   * not known what they name: scripts, which consist of modules, and static programs.
+   * not known what they name: scripts in a language with modules, and static programs.
    */
   #sayOwnDirectory(
     program: FoundProgram,
