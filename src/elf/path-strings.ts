@@ -1,4 +1,7 @@
+import { JailbuildError } from '../errors.js';
+import { baseName } from '../text/base-name.js';
 import { dynamicStrings, type FileRange } from './dynamic.js';
+import { readSections, type Section } from './sections.js';
 import type { ByteSource, ElfHeaders } from './types.js';
 
 /** Segments are read in pieces of this size. */
@@ -20,11 +23,13 @@ const INNER = /(?:\/[A-Za-z0-9_](?:[A-Za-z0-9._+-]*[A-Za-z0-9_+])?){2,40}/y;
 /** What the strings in a program's data name. */
 export interface DataStrings {
   /**
-   * Absolute paths: whole strings, the members of colon-separated lists, the directories of formats
-   * such as `/usr/share/zoneinfo/%s`, and paths of installed files within strings; and paths from
-   * the file's directory such as `../share/NAME`.
+   * Absolute paths: whole strings, the members of lists with colons, semicolons or commas, the
+   * directories of formats such as `/usr/share/zoneinfo/%s`, and paths of installed files within
+   * strings; and paths from the file's directory such as `../share/NAME`.
    */
   readonly paths: readonly string[];
+  /** Those of the paths by which one file is searched for in several directories. */
+  readonly searched: readonly string[];
   /** First words of strings that look like command lines: `sort -u -f`. */
   readonly commands: readonly string[];
 }
@@ -37,13 +42,14 @@ export interface DataStrings {
 export function dataStrings(source: ByteSource, headers: ElfHeaders, limit: number): DataStrings {
   const paths = new Set<string>();
   const commands = new Set<string>();
+  const searched = new Set<string>();
   for (const bytes of dataPieces(source, headers, limit, false)) {
     // Searching one string is faster than many searches in bytes, most of which are zero.
     const text = asText(bytes);
-    collectPaths(text, paths);
+    collectPaths(text, paths, searched);
     collectCommands(text, commands);
   }
-  return { paths: [...paths], commands: [...commands] };
+  return { paths: [...paths], searched: [...searched], commands: [...commands] };
 }
 
 /**
@@ -52,21 +58,25 @@ export function dataStrings(source: ByteSource, headers: ElfHeaders, limit: numb
  * @param limit stop after this many bytes
  * @param withCode include machine code that has a segment of its own, as with today's linkers:
  *   compilers put short strings into instructions
- * @param skipped a range to leave out
+ * @param skipped ranges to leave out
  */
 export function* loadedPieces(
   source: ByteSource,
   headers: ElfHeaders,
   limit: number,
   withCode: boolean,
-  skipped?: FileRange,
+  skipped: readonly FileRange[] = [],
 ): Generator<Buffer> {
   let left = limit;
   for (const { type, offset, filesz, isExecutable } of headers.segments) {
     // An executable segment that begins with the headers also contains the constants.
     if (type !== 'load' || (!withCode && isExecutable && offset > 0)) continue;
     const segment = { start: offset, end: Math.min(offset + filesz, source.size) };
-    for (const { start, end } of without(segment, skipped)) {
+    const kept = skipped.reduce(
+      (parts, range) => parts.flatMap((part) => without(part, range)),
+      [segment],
+    );
+    for (const { start, end } of kept) {
       for (let at = start; at < end && left > 0; at += PIECE) {
         const bytes = source.read(at, Math.min(PIECE + MAX_STRING, end - at));
         left -= bytes.length;
@@ -76,10 +86,8 @@ export function* loadedPieces(
   }
 }
 
-function without(range: FileRange, skipped: FileRange | undefined): FileRange[] {
-  if (skipped === undefined || skipped.end <= range.start || skipped.start >= range.end) {
-    return [range];
-  }
+function without(range: FileRange, skipped: FileRange): FileRange[] {
+  if (skipped.end <= range.start || skipped.start >= range.end) return [range];
   return [
     { start: range.start, end: skipped.start },
     { start: skipped.end, end: range.end },
@@ -88,7 +96,8 @@ function without(range: FileRange, skipped: FileRange | undefined): FileRange[] 
 
 /**
  * Reads the data of a file in pieces: its loaded part without the dynamic string table, whose words are
- * symbols such as `kill`, and whose paths are for the loader.
+ * symbols such as `kill`, and whose paths are for the loader; and, if everything is in one segment, as with
+ * gold, without its code and tables, which can be larger than the limit.
  *
  * @param limit stop after this many bytes
  * @param withCode as for {@link loadedPieces}
@@ -99,10 +108,43 @@ export function dataPieces(
   limit: number,
   withCode: boolean,
 ): Generator<Buffer> {
-  return loadedPieces(source, headers, limit, withCode, dynamicStrings(source, headers));
+  const strings = dynamicStrings(source, headers);
+  const skipped = strings === undefined ? [] : [strings];
+  if (!withCode && hasCodeWithData(source, headers, limit))
+    skipped.push(...codeAndTables(source, headers));
+  return loadedPieces(source, headers, limit, withCode, skipped);
 }
 
-function collectPaths(text: string, paths: Set<string>): void {
+/** Returns whether code in the first segment hides data beyond the limit. */
+function hasCodeWithData({ size }: ByteSource, { segments }: ElfHeaders, limit: number): boolean {
+  return (
+    size > limit &&
+    segments.some(
+      ({ type, offset, isExecutable }) => type === 'load' && offset === 0 && isExecutable,
+    )
+  );
+}
+
+const SHF_EXECINSTR = 4;
+/** SHT_SYMTAB, SHT_RELA, SHT_HASH, SHT_REL, SHT_DYNSYM, SHT_GNU_HASH and SHT_GNU_versym. */
+const TABLES: ReadonlySet<number> = new Set([2, 4, 5, 9, 11, 0x6fff_fff6, 0x6fff_ffff]);
+
+/** Returns the ranges of machine code and symbol tables; none for a file without section headers. */
+function codeAndTables(source: ByteSource, headers: ElfHeaders): FileRange[] {
+  let sections: Section[];
+  try {
+    sections = readSections(source, headers);
+  } catch (error) {
+    // The loader does not need section headers.
+    if (!(error instanceof JailbuildError)) throw error;
+    return [];
+  }
+  return sections
+    .filter(({ type, flags }) => (flags & SHF_EXECINSTR) !== 0 || TABLES.has(type))
+    .map(({ offset, size }) => ({ start: offset, end: offset + size }));
+}
+
+function collectPaths(text: string, paths: Set<string>, searched: Set<string>): void {
   // A search that begins with a zero stops at most bytes.
   if (text.includes('../')) {
     for (const [, name = ''] of text.matchAll(RELATIVE)) paths.add(name);
@@ -117,12 +159,28 @@ function collectPaths(text: string, paths: Set<string>): void {
     const end = text.indexOf('\0', at);
     if (end < 0) return;
     if (end - at > MAX_STRING || end - at < MIN_STRING) continue;
-    for (const part of text.slice(at, end).split(':')) {
-      const cut = part.indexOf('%');
-      const whole = cut < 0 ? part : part.slice(0, part.lastIndexOf('/', cut));
-      if (PATH.test(whole)) paths.add(whole.replace(/\/$/, ''));
-    }
+    const parts = text.slice(at, end).split(SEPARATOR).map(pathOf);
+    for (const part of parts) if (part !== undefined) paths.add(part);
+    if (parts.length > 1) for (const file of filesSearched(parts)) searched.add(file);
   }
+}
+
+/** Separates the members of a list of paths. */
+const SEPARATOR = /[:;]|,(?=\/)/;
+
+/** Returns a path without what follows its directory if this is a conversion. */
+function pathOf(string: string): string | undefined {
+  const cut = string.indexOf('%');
+  const whole = cut < 0 ? string : string.slice(0, string.lastIndexOf('/', cut));
+  const single = whole.replaceAll(/\/{2,}/g, '/');
+  return PATH.test(single) ? single.replace(/\/$/, '') : undefined;
+}
+
+/** Returns the members of a list that is of one file name in several directories. */
+function filesSearched(parts: readonly (string | undefined)[]): string[] {
+  const whole = parts.filter((part) => part !== undefined);
+  const names = new Set(whole.map((part) => baseName(part)));
+  return whole.length === parts.length && names.size === 1 ? whole : [];
 }
 
 /**

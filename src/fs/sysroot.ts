@@ -83,6 +83,7 @@ export class Sysroot {
   readonly #lists = new Map<string, string[]>();
   readonly #traces = new Map<string, Trace | TraceFailure>();
   #probe: Sysroot | undefined;
+  #isProbe = false;
   /** The view that this one was made from. */
   #above: { readonly sysroot: Sysroot; readonly isRecorded: boolean } | undefined;
 
@@ -97,6 +98,7 @@ export class Sysroot {
   static #below(sysroot: Sysroot, isRecorded: boolean): Sysroot {
     const below = new Sysroot(sysroot.#view);
     below.#above = { sysroot, isRecorded };
+    below.#isProbe = sysroot.#isProbe || !isRecorded;
     return below;
   }
 
@@ -122,9 +124,10 @@ export class Sysroot {
 
   /**
    * Returns a view of the same tree for look-ups on which no file of the jail depends: they are recorded in the probe's
-   * {@link observed}, not in this root's.
+   * {@link observed}, not in this root's. A probe is its own probe.
    */
   get probe(): Sysroot {
+    if (this.#isProbe) return this;
     this.#probe ??= Sysroot.#below(this, false);
     return this.#probe;
   }

@@ -140,6 +140,57 @@ describe('advice on compiled programs', needs('gcc'), () => {
     );
   });
 
+  test('a file that a library searches for in several places is advised, and one of a list of files not', () => {
+    const [places, single] = ['/usr/share/painter/rgb.txt', '/usr/share/sketch/rgb.txt'];
+    const list = `/usr/local/painter/rgb.txt:${places}:/etc/painter/rgb.txt`;
+    root.install('libpainter', library('painter', list), 'Source: painter\n');
+    const files = { '/usr/bin/painter': using('painter'), [places]: '' };
+    root.install('painter', files, 'Source: painter\nDepends: libpainter\n');
+    assert.deepEqual(adviceOn('painter'), [
+      `painter names ${places}, from painter: add --with-package`,
+    ]);
+    assert.ok(brought('painter').includes(places));
+    const tools = Array.from({ length: 21 }, (_, i) => [`/usr/bin/paint${i}`, using('painter')]);
+    const all = { ...Object.fromEntries(tools), '/usr/local/painter/rgb.txt': '' };
+    root.install('suite', all, 'Source: painter\nDepends: libpainter\n');
+    assert.deepEqual(adviceOn('paint7'), []);
+    root.install('libsketch', library('sketch', `/etc/pens.txt:${single}`), 'Source: sketch\n');
+    const others = { '/usr/bin/sketch': using('sketch'), [single]: '' };
+    root.install('sketch', others, 'Source: sketch\nDepends: libsketch\n');
+    assert.deepEqual(adviceOn('sketch'), []);
+  });
+
+  test('many modules that a library opens by composed names are advised, and come with the package', () => {
+    const lib = '/usr/lib/x86_64-linux-gnu';
+    const compileOpener = (name: string, opener: string) => {
+      const source = `__attribute__((weak)) void *${opener}(const char *); const char *${name}(void);
+const char *${name}(void) { return (const char *)${opener}(${name}()); }`;
+      const compiled = compile(directory, source, '-shared', `-Wl,-soname,lib${name}.so`);
+      root.put(`/lib${name}.so`, compiled);
+      return { [`/usr/lib/lib${name}.so`]: compiled };
+    };
+    const modulesIn = (at: string, count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`${at}/coder${i}.so`, '']));
+    const install = (name: string, opener: string, at: string, count: number) => {
+      const files = { ...compileOpener(name, opener), ...modulesIn(`${lib}/${at}`, count) };
+      root.install(`lib${name}`, { ...files, [`${lib}/${at}/list.xml`]: '' });
+      root.install(`use-${name}`, { [`/usr/bin/${name}`]: using(name) }, `Depends: lib${name}\n`);
+    };
+    install('pixels', 'lt_dlopen', 'Pixels-7.1/coders', 20);
+    assert.deepEqual(adviceOn('pixels'), [
+      `pixels loads libpixels.so, which opens modules in ${lib}/Pixels-7.1, from libpixels: add --with-package`,
+    ]);
+    const entries = brought('pixels');
+    assert.ok(entries.includes(`${lib}/Pixels-7.1/coders/coder19.so`));
+    assert.ok(entries.includes(`${lib}/Pixels-7.1/coders/list.xml`));
+    assert.deepEqual(adviceOn('pixels', '--include', `${lib}/Pixels-7.1`), []);
+    // Few are additions, what opens nothing loads none, and scripts load those of a language.
+    install('input', 'g_module_open', 'input-2', 3);
+    install('closed', 'puts', 'closed-3', 20);
+    install('speak', 'dlopen', 'perl', 20);
+    for (const program of ['input', 'closed', 'speak']) assert.deepEqual(adviceOn(program), []);
+  });
+
   test('modules that a library loads for the program are advised', () => {
     const modules = '/usr/lib/tables/modules';
     root.install('libtables', library('tables', modules), 'Source: tables\n');

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { namesInStrings } from '../../src/elf/names-in-strings.js';
 import { parseElf } from '../../src/elf/parse.js';
 import { dataStrings } from '../../src/elf/path-strings.js';
 import type { ElfHeaders } from '../../src/elf/types.js';
 import { isTrace, Sysroot } from '../../src/fs/sysroot.js';
+import { succeed } from '../support/cli.js';
 import { KINDS, MemorySource, makeElf } from '../support/make-elf.js';
 import { needs } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
 
 const LIMIT = 64 << 20;
 
@@ -129,6 +133,49 @@ test('names of symbols and libraries are not data', () => {
     assert.deepEqual([...paths].sort(), ['../lib/own', '/usr/share/data', '/usr/share/first']);
     assert.deepEqual(commands, ['sort']);
   }
+});
+
+test('finds the members of lists of paths, and those of one name in several directories', () => {
+  const text =
+    '/usr/local/p/rgb.txt:/usr/share/p/rgb.txt\0/usr/share/a,/usr/share/b;/etc/c\0' +
+    '/usr/lib/im-6//modules/coders\0/usr/share/d,e\0/usr/share/one\0/etc/f:rest/f\0';
+  const bytes = Buffer.from(text, 'latin1');
+  const { paths, searched } = dataStrings(new MemorySource(bytes), headersOf(bytes.length), LIMIT);
+  const lists = ['/usr/local/p/rgb.txt', '/usr/share/p/rgb.txt'];
+  const others = ['/usr/share/a', '/usr/share/b', '/etc/c', '/usr/share/d,e', '/usr/share/one'];
+  const expected = [...lists, ...others, '/usr/lib/im-6/modules/coders', '/etc/f'];
+  assert.deepEqual([...paths].sort(), expected.sort());
+  assert.deepEqual(searched, lists);
+});
+
+test('code that shares a segment with data counts nothing against the limit', needs('gcc'), () => {
+  const file = path.join(tempDir(), 'large');
+  const source = `.globl _start
+_start: ret
+.fill 0x500000, 1, 0x90
+.section .rodata
+.string "/usr/share/behind/code"
+`;
+  // -N makes one segment of everything, as gold does.
+  const options = ['-x', 'assembler', '-', '-nostdlib', '-static', '-Wl,-N', '-o', file];
+  succeed('gcc', options, { input: source });
+  const pathsIn = (bytes: Buffer) => {
+    const elf = new MemorySource(bytes);
+    const { headers } = parseElf(elf);
+    const segments = headers.segments.map((segment) =>
+      segment.type === 'load' ? { ...segment, offset: 0, filesz: bytes.length } : segment,
+    );
+    return dataStrings(elf, { ...headers, segments }, 4 << 20).paths;
+  };
+  const bytes = readFileSync(file);
+  assert.deepEqual(pathsIn(bytes), ['/usr/share/behind/code']);
+  // Section headers may be missing or damaged: then the limit includes the code.
+  const damaged = Buffer.from(bytes);
+  damaged.writeBigUInt64LE(BigInt(bytes.length), 40);
+  assert.deepEqual(pathsIn(damaged), []);
+  const stripped = Buffer.from(bytes);
+  stripped.writeBigUInt64LE(0n, 40);
+  assert.deepEqual(pathsIn(stripped), []);
 });
 
 test('finds the same names among many as among few', needs('bash'), () => {

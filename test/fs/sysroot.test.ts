@@ -138,3 +138,29 @@ test('a file that changes its type meanwhile is neither waited for nor followed'
     '/file: is no longer a regular file\n/file: too many levels of symbolic links\n',
   );
 });
+
+test('look-ups are recorded where they are made, and those of a part in both', () => {
+  const root = path.join(tempDir(), 'root');
+  mkdirSync(path.join(root, 'directory'), { recursive: true });
+  for (const name of ['own', 'probed', 'part', 'other']) writeFileSync(path.join(root, name), '');
+  const sysroot = new Sysroot(root);
+  const { probe } = sysroot;
+  const [one, other] = [probe.part(), probe.part()];
+  sysroot.trace('/own');
+  probe.trace('/probed');
+  one.probe.trace('/part');
+  one.trace('/absent');
+  one.names('/directory');
+  other.trace('/other');
+  const seen = (view: Sysroot) => {
+    const { found = new Map(), absent = [], lists = new Map() } = view.observed() ?? {};
+    return [...found.keys(), ...absent, ...lists.keys()].filter((at) => at !== '/').sort();
+  };
+  assert.deepEqual(seen(sysroot), ['/own']);
+  assert.deepEqual(seen(one), ['/absent', '/directory', '/part']);
+  assert.deepEqual(seen(other), ['/other']);
+  assert.deepEqual(seen(probe), ['/absent', '/directory', '/other', '/part', '/probed']);
+  // What another view has found need not be inspected again, and counts as seen.
+  one.trace('/own');
+  assert.deepEqual(seen(one), ['/absent', '/directory', '/own', '/part']);
+});

@@ -20,6 +20,8 @@ export interface StatusTableText {
  */
 export class StatusTable {
   readonly text: StatusTableText;
+  #packages: ReadonlyMap<string, readonly string[]> | undefined;
+  #provides: ReadonlyMap<string, readonly string[]> | undefined;
 
   constructor(text: StatusTableText) {
     this.text = text;
@@ -69,27 +71,32 @@ export class StatusTable {
 
   /** Returns the ranges of a package's paragraphs, one for each architecture. */
   placesOf(name: string): StanzaPlace[] {
-    return valuesOf(this.text.packages, name).map((value) => {
+    this.#packages ??= valuesByWord(this.text.packages);
+    return (this.#packages.get(name) ?? []).map((value) => {
       const [start = 0, end = 0] = value.split(' ').map(Number);
       return { start, end };
     });
   }
 
   /** Returns the names of packages that declare a capability. */
-  providersOf(capability: string): string[] {
-    return valuesOf(this.text.provides, capability);
+  providersOf(capability: string): readonly string[] {
+    this.#provides ??= valuesByWord(this.text.provides);
+    return this.#provides.get(capability) ?? [];
   }
 }
 
-/** Returns the text that follows a word at the beginning of lines. */
-function valuesOf(text: string, word: string): string[] {
-  const head = `\n${word} `;
-  const found: string[] = [];
-  for (let at = text.indexOf(head); at >= 0; at = text.indexOf(head, at + 1)) {
-    const start = at + head.length;
-    found.push(text.slice(start, text.indexOf('\n', start)));
+/** Returns the text that follows each word at the beginning of lines: most requests ask for many. */
+function valuesByWord(text: string): Map<string, string[]> {
+  const values = new Map<string, string[]>();
+  for (const line of text.split('\n')) {
+    const cut = line.indexOf(' ');
+    if (cut <= 0) continue;
+    const [word, value] = [line.slice(0, cut), line.slice(cut + 1)];
+    const known = values.get(word);
+    if (known === undefined) values.set(word, [value]);
+    else known.push(value);
   }
-  return found;
+  return values;
 }
 
 function lines(items: readonly string[]): string {

@@ -1,3 +1,4 @@
+import { JailbuildError } from '../../errors.js';
 import type { PackageDatabase } from '../../evidence/packages/package.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
@@ -70,7 +71,17 @@ async function loadAdvisers(
   openDatabase: AdviceSources['openDatabase'],
 ) {
   const { Advisers } = await import('./advisers.js');
-  return new Advisers(resolution, probe, jail, await openDatabase(probe));
+  return new Advisers(resolution, probe, jail, await databaseIfReadable(probe, openDatabase));
+}
+
+/** A database that cannot be read is no reason to fail: advice is then based on files alone. */
+async function databaseIfReadable(probe: Sysroot, openDatabase: AdviceSources['openDatabase']) {
+  try {
+    return await openDatabase(probe);
+  } catch (error) {
+    if (!(error instanceof JailbuildError)) throw error;
+    return undefined;
+  }
 }
 
 /** Leaves out what other advice adds as well. */

@@ -10,9 +10,11 @@ import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
 import { baseName } from '../../text/base-name.js';
 import type { FoundProgram } from '../find-program.js';
+import { moduleDirectories, opensModules, worksThrough } from '../packages/library-modules.js';
 import { madeConfiguration } from '../packages/made-configuration.js';
 import {
   essentialCommands,
+  hasFewPrograms,
   type NamedPath,
   originalOf,
   scriptPathEnds,
@@ -165,6 +167,9 @@ export class Adviser {
       say(3, 'data', `${name} names ${secret}, which is not world-readable`, ['--include', secret]);
     }
     const shell = this.#shellOf(program.trace, imports, named, owners);
+    if (!found.some(({ advice }) => advice.add.includes('--with-package'))) {
+      this.#sayModules(elf, name, say);
+    }
     if (!found.some(({ advice }) => advice.add.includes('--with-package'))) {
       this.#sayFonts(elf, name, say);
       this.#sayAuthentication(imports, name, say);
@@ -404,6 +409,31 @@ export class Adviser {
     }
   }
 
+  /** Advises on modules through which a library of the program works, and of which the jail has none. */
+  #sayModules(
+    elf: ElfFile | undefined,
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    if (elf === undefined || this.#database === undefined) return;
+    for (const path of this.#parts.nearLibrariesOf(elf)) {
+      const library = this.#probe.trace(path);
+      const imports = isTrace(library) ? (this.#jail.read(library).facts?.imports ?? []) : [];
+      if (!opensModules(imports)) continue;
+      for (const owner of this.#parts.ownersOfLibrary(path)) {
+        const directory = moduleDirectories(this.#database, owner).find(
+          (item) => worksThrough(item, imports) && !NOISE.test(item.path),
+        );
+        if (directory === undefined) continue;
+        const found = this.#probe.trace(directory.path);
+        if (!isTrace(found) || this.#lacks.holds(found)) continue;
+        const text = `${name} loads ${baseName(path)}, which opens modules in ${directory.path}, from ${owner.name}`;
+        say(2, 'data', text, ['--with-package']);
+        return;
+      }
+    }
+  }
+
   /** Advises on the configuration and fonts of a program that finds fonts through a library. */
   #sayFonts(
     elf: ElfFile | undefined,
@@ -463,7 +493,7 @@ export class Adviser {
       const all = this.#dependencies(owners, Number.POSITIVE_INFINITY);
       const direct = this.#dependencies(owners, 1);
       const isOfFamily = this.#isOfFamilyOf(owners);
-      const wanted = absent.flatMap(({ name: as, trace, by }) => {
+      const wanted = absent.flatMap(({ name: as, trace, by, isSearched }) => {
         const among = byPath.get(trace.path) ?? [];
         const suitable = among.filter(
           (item) =>
@@ -476,6 +506,9 @@ export class Adviser {
               (near.has(sourceOf(item)) && isOfFamily(item))) &&
             (by === program.trace ||
               this.#mayNeed(by, item) ||
+              // What a library looks for in several places, it does not work without; that of many
+              // programs needs it for some of them.
+              (isSearched && owners.includes(item) && this.#hasFewPrograms(item)) ||
               // Modules and data that a library loads for the programs of another package.
               (trace.stat.type === 'directory' && (owners.includes(item) || direct(item)))),
         );
@@ -620,6 +653,10 @@ export class Adviser {
         !NOISE.test(file) &&
         isRunTimeFile(file),
     );
+  }
+
+  #hasFewPrograms(owner: InstalledPackage): boolean {
+    return this.#database !== undefined && hasFewPrograms(owner, this.#database);
   }
 
   /** Returns whether a package has modules, which may need more than their package. */

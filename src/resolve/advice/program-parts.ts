@@ -83,6 +83,24 @@ export class ProgramParts {
     return libraries.filter((path) => !LIBC.test(path));
   }
 
+  /** Returns the libraries that an object needs, and those of the same source packages that these need. */
+  nearLibrariesOf(elf: ElfFile): Set<string> {
+    const near = new Set(this.librariesOf(elf));
+    for (const path of near) {
+      const found = this.#probe.trace(path);
+      const library = isTrace(found) ? this.#jail.read(found).elf : undefined;
+      for (const other of library === undefined ? [] : this.librariesOf(library)) {
+        if (!near.has(other) && this.#isOfOneSource(path, other)) near.add(other);
+      }
+    }
+    return near;
+  }
+
+  #isOfOneSource(one: string, other: string): boolean {
+    const sources = new Set(this.ownersOfLibrary(one).map(sourceOf));
+    return this.ownersOfLibrary(other).some((owner) => sources.has(sourceOf(owner)));
+  }
+
   /** Returns the path of the library of a name if an object needs it, directly or through others. */
   loadedBy(elf: ElfFile, soname: string): string | undefined {
     const wanted = this.#jail.library(soname);

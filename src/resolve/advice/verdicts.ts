@@ -11,6 +11,8 @@ import type { Weighed } from './script-advice.js';
 /** Bounds of what is kept for a program: paths looked at, and characters. */
 const MAX_PATHS = 2_000;
 const MAX_TEXT = 64 << 10;
+/** Shorter texts, in characters, are faster to read as they are. */
+const MIN_PACKED = 6_000;
 /** For how many jails the advice on a program is kept: with its package, without, beside others. */
 const MAX_JAILS = 3;
 
@@ -79,15 +81,14 @@ export class Verdicts {
     const verdict: Verdict = { advice, asked, ...seen, digest };
     const others = this.#verdictsOn(program).filter((other) => !this.#isAnswered(other.asked));
     const all = [verdict, ...others].slice(0, MAX_JAILS);
-    const text = deflateRawSync(JSON.stringify(all)).toString('base64');
+    const text = packed(JSON.stringify(all));
     if (text.length <= MAX_TEXT) this.#kept.addAdvice(program.trace, nameOf(program), text);
   }
 
   /** Returns what is kept, the latest first. */
   #verdictsOn(program: FoundProgram): readonly Verdict[] {
     const text = this.#kept.advice(program.trace, nameOf(program));
-    if (text === undefined) return [];
-    return JSON.parse(inflateRawSync(Buffer.from(text, 'base64')).toString());
+    return text === undefined ? [] : JSON.parse(unpacked(text));
   }
 
   /** Returns whether this jail gives the same answers. */
@@ -96,6 +97,15 @@ export class Verdicts {
       ([question, answer]) => this.#contents.answer(question) === answer,
     );
   }
+}
+
+function packed(json: string): string {
+  return json.length < MIN_PACKED ? json : deflateRawSync(json).toString('base64');
+}
+
+/** An array in JSON begins with what is not a character of base64. */
+function unpacked(text: string): string {
+  return text.startsWith('[') ? text : inflateRawSync(Buffer.from(text, 'base64')).toString();
 }
 
 /** Returns a name for how a program was found: advice depends on its names, and on the owners of links. */

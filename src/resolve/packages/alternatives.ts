@@ -10,9 +10,18 @@ const STATES = ['/var/lib/dpkg/alternatives', '/var/lib/alternatives'];
  * (update-alternatives(1)): `/usr/bin/vim` for `/usr/bin/vim.basic`. No package owns these links.
  */
 export function alternativeLinks(sysroot: Sysroot): (path: string) => readonly string[] {
-  const names = new Map<string, string[]>();
+  let names: ReadonlyMap<string, readonly string[]> | undefined;
+  const placeOf = linkPlaces(sysroot);
+  return (path) => {
+    names ??= namesByTarget(sysroot);
+    return (names.get(unmerged(path)) ?? []).flatMap((name) => placeOf(name) ?? []);
+  };
+}
+
+function namesByTarget(sysroot: Sysroot): Map<string, readonly string[]> {
+  const names = new Map<string, readonly string[]>();
   const directory = sysroot.trace(ALTERNATIVES);
-  if (!isTrace(directory) || directory.stat.type !== 'directory') return () => [];
+  if (!isTrace(directory) || directory.stat.type !== 'directory') return names;
   for (const name of sysroot.list(directory)) {
     // Following hundreds of links to their ends takes long, and few of them lead to what is asked for.
     const link = `${directory.path}/${name}`;
@@ -20,8 +29,7 @@ export function alternativeLinks(sysroot: Sysroot): (path: string) => readonly s
     const target = unmerged(sysroot.readlink(link));
     names.set(target, [...(names.get(target) ?? []), name]);
   }
-  const placeOf = linkPlaces(sysroot);
-  return (path) => (names.get(unmerged(path)) ?? []).flatMap((name) => placeOf(name) ?? []);
+  return names;
 }
 
 /** The path as it was before the merge of /usr: links and packages have either form. */

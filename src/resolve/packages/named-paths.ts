@@ -19,6 +19,8 @@ export interface NamedPath {
   /** As written in the program. */
   readonly name: string;
   readonly trace: Trace;
+  /** Whether the program searches for the file in several directories. */
+  readonly isSearched?: boolean;
 }
 
 /**
@@ -30,13 +32,16 @@ export interface NamedPath {
 export function namedPaths(
   probe: Sysroot,
   program: Trace,
-  { paths }: Pick<DataStrings, 'paths'>,
+  { paths, searched }: Pick<DataStrings, 'paths' | 'searched'>,
 ): NamedPath[] {
   const directory = program.path.slice(0, program.path.lastIndexOf('/'));
   const absolute = paths.map((name) =>
     name.startsWith('/') ? name : path.posix.join(directory, name),
   );
-  return existing(probe, absolute);
+  const several = new Set(searched);
+  return existing(probe, absolute).map((path) =>
+    several.has(path.name) ? { ...path, isSearched: true } : path,
+  );
 }
 
 /** Returns whether a program may start another by a bare name. */

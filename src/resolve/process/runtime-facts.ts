@@ -6,6 +6,7 @@ import type { Trace } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 import { HINT_FUNCTIONS } from '../advice/hints.js';
 import { SPAWN_FUNCTIONS } from '../advice/shell.js';
+import { MODULE_FUNCTIONS } from '../packages/library-modules.js';
 import { LIBC_FUNCTIONS } from './libc-libraries.js';
 import { NSS_FUNCTIONS } from './name-service.js';
 
@@ -85,5 +86,6 @@ const WATCHED = new WantedNames([
   ...LIBC_FUNCTIONS,
   ...HINT_FUNCTIONS,
   ...SPAWN_FUNCTIONS,
+  ...MODULE_FUNCTIONS,
   'nl_langinfo',
 ]);

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { JailbuildError } from '../../../src/errors.js';
 import { FileFacts } from '../../../src/fs/file-facts.js';
 import { Sysroot } from '../../../src/fs/sysroot.js';
 import type { ResolveRequest } from '../../../src/manifest/request.js';
 import { atOnce } from '../../../src/manifest/steps.js';
+import { adviceOn } from '../../../src/resolve/advice/advice-on.js';
 import { AskedJail, JailContents } from '../../../src/resolve/advice/jail-contents.js';
 import { type AdviceStore, Verdicts } from '../../../src/resolve/advice/verdicts.js';
 import { Resolving } from '../../../src/resolve/resolve.js';
@@ -42,18 +44,33 @@ describe('kept advice', async () => {
     assert.ok(program);
     return { probe: sysroot.probe, contents, program };
   };
+  test('is found without a database that cannot be read', async () => {
+    const sysroot = new Sysroot(host);
+    const begun = atOnce(Resolving.begin({ programs: ['ls'] }, { sysroot }));
+    begun.finish();
+    const openDatabase = async () => {
+      throw new JailbuildError('NOT_READABLE', '/var/lib/dpkg/status: EACCES');
+    };
+    assert.deepEqual(await adviceOn(begun.advisable, { openDatabase, kept: undefined }), []);
+  });
+
   const recall = (request?: Partial<ResolveRequest>) => {
     const { probe, contents, program } = look(request);
     return new Verdicts(store(facts()), probe, contents).recall(program);
   };
   /** Keeps the advice as if it came of these look-ups. */
-  const keep = (request?: Partial<ResolveRequest>, weight: number = advice[0].weight) => {
+  const keep = (
+    request?: Partial<ResolveRequest>,
+    weight: number = advice[0].weight,
+    further: readonly string[] = [],
+  ) => {
     const kept = facts();
     const { probe, contents, program } = look(request);
     const part = probe.part();
     const jail = new AskedJail(contents);
     for (const name of ['/etc/read', '/etc/gone', '/etc/absent', '/etc/stamp']) part.trace(name);
     part.names('/etc/conf.d');
+    for (const name of further) part.trace(`/etc/conf.d/${name}`);
     jail.has('/usr/bin/env');
     jail.holds('/usr/share');
     jail.library('libc.so.6');
@@ -94,6 +111,18 @@ describe('kept advice', async () => {
     keep(before.request, before.weight);
     assert.deepEqual(recall(before.request), [{ ...advice[0], weight: before.weight }]);
     assert.deepEqual(recall(), advice);
+  });
+
+  test('is kept with thousands of characters', async () => {
+    for (let count = 0; count < 200; count++) {
+      const text = `of ${count}`.repeat(10);
+      mkdirSync(place(`/etc/conf.d/${text}`), { recursive: true });
+    }
+    await kept();
+    keep(undefined, 2, readdirSync(place('/etc/conf.d')));
+    assert.deepEqual(recall(), advice);
+    rmSync(place('/etc/conf.d/of 7of 7of 7of 7of 7of 7of 7of 7of 7of 7'), { recursive: true });
+    assert.equal(recall(), undefined);
   });
 
   test('is not that of a program with another name', async () => {

@@ -1,0 +1,105 @@
+import type { PackageFamilies } from '../../evidence/packages/families.js';
+import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
+import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
+import { isTrace, type Trace } from '../../fs/sysroot.js';
+import type { Reason } from '../../manifest/manifest.js';
+import type { Resolution } from '../additions.js';
+import { isShell } from '../advice/shell.js';
+
+/** The maximum size in bytes of a directory that is added whole because a program names it. */
+const MAX_NAMED_TREE = 64 << 20;
+/** Configuration and state, where files may be secrets of the host. */
+export const CONFIGURATION = /^\/(etc|var)\//;
+
+/** What the addition of packages uses. */
+export interface PackageSources {
+  readonly resolution: Resolution;
+  readonly database: PackageDatabase;
+  readonly families: PackageFamilies;
+  /** Receives a sentence for each file that is left out. */
+  readonly warnings: string[];
+}
+
+/** Adds files of packages to a closure. */
+export class AddedFiles {
+  readonly #resolution: Resolution;
+  readonly #database: PackageDatabase;
+  readonly #families: PackageFamilies;
+  readonly #warnings: string[];
+  readonly #dependencies = new Map<InstalledPackage, ReadonlySet<InstalledPackage>>();
+
+  constructor({ resolution, database, families, warnings }: PackageSources) {
+    this.#resolution = resolution;
+    this.#database = database;
+    this.#families = families;
+    this.#warnings = warnings;
+  }
+
+  /**
+   * Adds a single path; for a directory or a link to one, none of its content. The interpreter of a
+   * script is added only if it is a shell or a dependency of the package: other scripts are for
+   * systems that have their language.
+   */
+  add(trace: Trace, reason: Reason, owner?: InstalledPackage): void {
+    const { files, programs } = this.#resolution;
+    const { type, mode } = trace.stat;
+    if (type === 'directory') {
+      if (trace.path !== '/') files.add(trace, reason);
+      return;
+    }
+    if (type !== 'file') return;
+    if (CONFIGURATION.test(trace.path) && (mode & 0o004) === 0) {
+      this.#warnings.push(
+        `${trace.path}: is not world-readable and is left out: add --include ${trace.path}`,
+      );
+      return;
+    }
+    files.add(trace, reason);
+    programs.addRunnable(trace, (interpreter) => this.#runsWith(interpreter, owner));
+  }
+
+  /** Adds a path and everything below it, unless that is large. */
+  addTree(trace: Trace, reason: Reason): void {
+    const paths = trace.stat.type === 'directory' ? this.#below(trace, MAX_NAMED_TREE) : [];
+    if (paths === undefined) {
+      this.#warnings.push(
+        `${trace.path}: is named by a program and larger than ${MAX_NAMED_TREE >> 20} MiB: add --include ${trace.path}`,
+      );
+      return;
+    }
+    this.add(trace, reason);
+    for (const path of paths) this.add(path, reason);
+  }
+
+  /** Returns everything below a directory; undefined if its files exceed the limit in bytes. */
+  #below(directory: Trace, limit: number): Trace[] | undefined {
+    const { sysroot } = this.#resolution;
+    const found: Trace[] = [];
+    let left = limit;
+    const walk = (at: Trace): void => {
+      for (const name of sysroot.list(at)) {
+        const path = `${at.path}/${name}`;
+        const trace = sysroot.trace(path);
+        if (!isTrace(trace) || !isRunTimeFile(path)) continue;
+        found.push(trace);
+        if (trace.stat.type === 'file') left -= trace.stat.size;
+        if (left < 0) return;
+        if (trace.stat.type === 'directory' && trace.links.length === 0) walk(trace);
+      }
+    };
+    walk(directory);
+    return left < 0 ? undefined : found;
+  }
+
+  #runsWith(interpreter: Trace, owner: InstalledPackage | undefined): boolean {
+    if (isShell(interpreter.path) || this.#resolution.files.has(interpreter.path)) return true;
+    if (owner === undefined) return false;
+    let needed = this.#dependencies.get(owner);
+    if (needed === undefined) {
+      needed = this.#families.dependencies([owner], Number.POSITIVE_INFINITY);
+      this.#dependencies.set(owner, needed);
+    }
+    const owners = this.#database.ownersOf([interpreter.path]).get(interpreter.path) ?? [];
+    return owners.some((item) => item === owner || needed.has(item));
+  }
+}

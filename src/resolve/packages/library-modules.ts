@@ -1,0 +1,60 @@
+import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
+import { languageOf } from '../advice/hints.js';
+
+/** Functions that open modules (dlopen(3), libltdl, GModule). */
+export const MODULE_FUNCTIONS: readonly string[] = [
+  ...['dlopen', 'dlmopen', 'g_module_open', 'g_module_open_full'],
+  ...['lt_dlopen', 'lt_dlopenext', 'lt_dlopenadvise'],
+];
+
+/**
+ * Matches a module in a directory of its package, where the loader does not look for libraries, and the
+ * topmost such directory.
+ */
+const MODULE =
+  /^(\/usr\/lib(?:32|64)?(?:\/[^/]+-linux-[^/]+)?\/(?![^/]+-linux-[^/]+\/)[^/]+)\/(?:.*\/)?[^/]+\.so$/;
+/** Modules that few programs load: engines, and those of services that the jail has not. */
+const SELDOM = /\/(engines-[\d.]+|ossl-modules|krb5|sasl2|gconv|systemd|debug)(\/|$)/;
+/**
+ * A library with at least this number of modules does its work through them; fewer are often additions, such
+ * as input methods.
+ */
+const MANY = 16;
+
+/** Modules that a package has in a directory of its own. */
+export interface ModuleDirectory {
+  readonly path: string;
+  readonly count: number;
+}
+
+/** Returns the directories of modules of a package, without those that few programs load. */
+export function moduleDirectories(
+  database: PackageDatabase,
+  owner: InstalledPackage,
+): ModuleDirectory[] {
+  const counts = new Map<string, number>();
+  for (const file of database.filesOf(owner) ?? []) {
+    const [, directory] = MODULE.exec(file) ?? [];
+    if (directory === undefined || SELDOM.test(file)) continue;
+    counts.set(directory, (counts.get(directory) ?? 0) + 1);
+  }
+  return [...counts].map(([path, count]) => ({ path, count }));
+}
+
+/** Returns whether an object opens modules, according to its imports. */
+export function opensModules(imports: readonly string[]): boolean {
+  return MODULE_FUNCTIONS.some((name) => imports.includes(name));
+}
+
+/**
+ * Returns whether a library works through the modules in a directory of its own package: it opens modules,
+ * there are many, and they are not those of a language, which its scripts load.
+ *
+ * @param imports of the library
+ */
+export function worksThrough(
+  { path, count }: ModuleDirectory,
+  imports: readonly string[],
+): boolean {
+  return count >= MANY && languageOf(path) === undefined && opensModules(imports);
+}

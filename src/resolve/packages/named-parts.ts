@@ -1,0 +1,287 @@
+import type { ElfFile } from '../../elf/types.js';
+import type { PackageFamilies } from '../../evidence/packages/families.js';
+import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
+import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
+import { isTrace, type Trace } from '../../fs/sysroot.js';
+import { baseName } from '../../text/base-name.js';
+import type { Resolution } from '../additions.js';
+import {
+  isShell,
+  runsCommandLines,
+  startedShell,
+  startsByName,
+  startsPrograms,
+} from '../advice/shell.js';
+import type { FoundProgram } from '../find-program.js';
+import type { AddedFiles, PackageSources } from './added-files.js';
+import { moduleDirectories, worksThrough } from './library-modules.js';
+import { madeConfiguration } from './made-configuration.js';
+import {
+  essentialCommands,
+  mentionsOf,
+  type NamedPath,
+  namedPaths,
+  originalOf,
+  quotedCommands,
+} from './named-paths.js';
+import { PROGRAM } from './package-programs.js';
+import { PAM, PAM_LIBRARY, pamFiles } from './pam.js';
+
+/** Data in a directory of its own. */
+const SHARED = /^\/usr\/share\/[^/]+\/./;
+/** Configuration of PAM's modules. */
+const OF_MODULES = /^\/etc\/(security\/[^/]+|environment|login\.defs)$/;
+/** Character sets that programs with iconv commonly use; all of glibc's modules have 8 MB. */
+const USUAL_CHARSETS = ['ISO-8859-1', 'ISO-8859-15', 'UTF-16', 'UTF-32', 'CP1252'];
+
+/** Adds what programs and libraries name in their data from other packages. */
+export class NamedParts {
+  readonly #resolution: Resolution;
+  readonly #database: PackageDatabase;
+  readonly #families: PackageFamilies;
+  readonly #added: AddedFiles;
+  /** Character sets and locales that the programs need. */
+  readonly charsets = new Set<string>();
+  readonly locales = new Set<string>();
+
+  constructor({ resolution, database, families }: PackageSources, added: AddedFiles) {
+    this.#resolution = resolution;
+    this.#database = database;
+    this.#families = families;
+    this.#added = added;
+  }
+
+  /** Adds what programs name from packages that theirs depend on, or whose libraries they load. */
+  addNamed(
+    requested: readonly FoundProgram[],
+    family: ReadonlySet<InstalledPackage>,
+    brought: ReadonlySet<InstalledPackage>,
+  ): void {
+    const { sysroot, files, programs } = this.#resolution;
+    const objects = this.#ownObjects(requested, family);
+    const named = objects.flatMap((object) => {
+      const { elf, facts } = programs.read(object.stat.identity);
+      if (elf === undefined) {
+        this.#addQuoted(object);
+        return [];
+      }
+      const paths = this.#namedBy(object, elf);
+      const imports = facts?.imports ?? [];
+      this.#addShell(startedShell(imports, paths), object.path);
+      if (runsCommandLines(imports)) this.#addCommands(object, elf);
+      if (startsByName(imports)) this.#addOriginal(object);
+      if (imports.includes('iconv_open')) for (const set of USUAL_CHARSETS) this.charsets.add(set);
+      if (imports.includes('setlocale') && imports.includes('nl_langinfo')) {
+        this.locales.add('C.UTF-8');
+      }
+      const starts = startsPrograms(imports);
+      return paths.map((path) => ({ ...path, by: object.path, starts }));
+    });
+    const absent = named.filter(
+      ({ trace }) => trace.stat.type === 'directory' || !files.has(trace.path),
+    );
+    const owners = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
+    const allowed = this.#allowedOwners(family);
+    const own = new Set(requested.map(({ trace }) => trace.path));
+    this.#addDataOfLibraries(family);
+    this.#addConfigured(requested);
+    for (const program of requested) this.#addAuthentication(program);
+    for (const { name, trace, by, starts } of absent) {
+      const among = owners.get(trace.path) ?? [];
+      if (starts && among.some(({ isEssential }) => isEssential)) this.#addNamedProgram(name, by);
+      const isOnly = own.has(by) && among.length === 1;
+      const owner = among.find(
+        (item) =>
+          (allowed.has(item) || (isOnly && this.#families.isData(item))) && !brought.has(item),
+      );
+      if (owner === undefined || !isRunTimeFile(trace.path)) continue;
+      const found = sysroot.trace(name);
+      if (isTrace(found)) this.#added.addTree(found, { kind: 'named', by, package: owner.name });
+    }
+  }
+
+  /** Adds a program of every system that another one names by path; shells are added as such. */
+  #addNamedProgram(name: string, by: string): void {
+    const { sysroot, programs } = this.#resolution;
+    if (!PROGRAM.test(name) || isShell(name)) return;
+    const trace = sysroot.trace(name);
+    if (isTrace(trace)) programs.addCommand(trace, { kind: 'command', by, name });
+  }
+
+  /**
+   * Adds what libraries name from the data of their own packages: modules, and for libraries of other
+   * packages than the programs' scripts and tables.
+   */
+  #addDataOfLibraries(family: ReadonlySet<InstalledPackage>): void {
+    const { sysroot, files, programs } = this.#resolution;
+    const base = this.#families.base();
+    for (const [path, owners] of this.#database.ownersOf(files.withReason('needed'))) {
+      const owner = owners.find((item) => !base.has(item));
+      if (owner === undefined || !this.#hasData(owner)) continue;
+      const library = sysroot.trace(path);
+      if (!isTrace(library)) continue;
+      const { elf } = programs.read(library.stat.identity);
+      if (elf === undefined) continue;
+      // Other packages add modules to its directories, too.
+      this.#addModules(owner, library, elf);
+      if (family.has(owner)) continue;
+      const named = this.#namedBy(library, elf).filter(({ name }) => SHARED.test(name));
+      const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
+      for (const { name, trace } of named) {
+        const found = listed.get(trace.path)?.includes(owner) ? sysroot.trace(name) : undefined;
+        if (found === undefined || !isTrace(found) || !isRunTimeFile(found.path)) continue;
+        this.#added.addTree(found, { kind: 'named', by: library.path, package: owner.name });
+      }
+    }
+  }
+
+  /**
+   * Adds the directories of modules of a library's own package whose names the library has in its data, or
+   * through which it works: compilers put names into instructions, and libraries compose them.
+   */
+  #addModules(owner: InstalledPackage, library: Trace, elf: ElfFile): void {
+    const { sysroot, programs } = this.#resolution;
+    const directories = moduleDirectories(this.#database, owner);
+    if (directories.length === 0) return;
+    const { facts } = programs.read(library.stat.identity);
+    const mentions = mentionsOf(sysroot, library, elf);
+    for (const directory of directories) {
+      const found = sysroot.trace(directory.path);
+      if (!isTrace(found)) continue;
+      if (!mentions(baseName(directory.path)) && !worksThrough(directory, facts?.imports ?? []))
+        continue;
+      this.#added.addTree(found, { kind: 'named', by: library.path, package: owner.name });
+    }
+  }
+
+  /** Adds what programs and libraries name of the configuration that installations made. */
+  #addConfigured(requested: readonly FoundProgram[]): void {
+    const { sysroot, files, programs } = this.#resolution;
+    const base = this.#families.base();
+    const paths = [...requested.map(({ trace }) => trace.path), ...files.withReason('needed')];
+    for (const [path, owners] of this.#database.ownersOf(paths)) {
+      const made = owners
+        .filter((owner) => !base.has(owner))
+        .flatMap((owner) => madeConfiguration(sysroot, owner, this.#database))
+        .filter((file) => !files.has(file.path));
+      const object = sysroot.trace(path);
+      if (made.length === 0 || !isTrace(object)) continue;
+      const { elf } = programs.read(object.stat.identity);
+      if (elf === undefined) continue;
+      const named = new Set(this.#namedBy(object, elf).map(({ trace }) => trace.path));
+      const [owner] = owners;
+      for (const file of made) {
+        if (owner === undefined || !named.has(file.path)) continue;
+        this.#added.add(file, { kind: 'named', by: path, package: owner.name });
+      }
+    }
+  }
+
+  /** Adds what a program that authenticates through PAM needs, without passwords. */
+  #addAuthentication({ trace }: FoundProgram): void {
+    const { sysroot, files, programs } = this.#resolution;
+    const { elf, facts } = programs.read(trace.stat.identity);
+    if (elf === undefined || facts?.imports.includes('pam_start') !== true) return;
+    const library = files.withReason('needed').find((path) => PAM_LIBRARY.test(path));
+    if (library === undefined) return;
+    const name = baseName(trace.path);
+    const mentions = mentionsOf(sysroot, trace, elf);
+    const services = this.#families
+      .ownersOf(trace)
+      .flatMap((owner) => this.#database.filesOf(owner) ?? [])
+      .filter((file) => file.startsWith(`${PAM}/`))
+      .map((file) => baseName(file))
+      .filter((service) => service === name || mentions(service));
+    const { configuration, modules } = pamFiles(sysroot, new Set([name, ...services]), library);
+    const [owner] = this.#database.ownersOf([library]).get(library) ?? [];
+    if (owner === undefined) return;
+    const reason = { kind: 'named', by: library, package: owner.name } as const;
+    for (const file of [...configuration, ...modules]) this.#added.add(file, reason);
+    for (const module of modules) {
+      const read = programs.read(module.stat.identity).elf;
+      if (read === undefined) continue;
+      for (const { name: path } of this.#namedBy(module, read)) {
+        const found = OF_MODULES.test(path) ? sysroot.trace(path) : undefined;
+        if (found !== undefined && isTrace(found)) this.#added.add(found, reason);
+      }
+    }
+  }
+
+  /** Returns the paths that a program or library names in its data. */
+  #namedBy(object: Trace, elf: ElfFile): NamedPath[] {
+    const { sysroot, programs } = this.#resolution;
+    return namedPaths(sysroot.probe, object, programs.strings.of(sysroot.probe, object, elf));
+  }
+
+  #hasData(owner: InstalledPackage): boolean {
+    const listed = this.#database.filesOf(owner) ?? [];
+    return (
+      listed.some((file) => SHARED.test(file) && isRunTimeFile(file)) ||
+      moduleDirectories(this.#database, owner).length > 0
+    );
+  }
+
+  #addShell(shell: string | undefined, by: string): void {
+    const trace = shell === undefined ? undefined : this.#resolution.sysroot.trace(shell);
+    if (shell === undefined || trace === undefined || !isTrace(trace)) return;
+    this.#resolution.programs.addWithReason(trace, { kind: 'command', by, name: shell });
+  }
+
+  #addOriginal(object: Trace): void {
+    const { sysroot, programs } = this.#resolution;
+    const name = baseName(object.path);
+    const original = originalOf(sysroot, name, this.#database);
+    if (original === undefined) return;
+    const reason = { kind: 'command', by: object.path, name: baseName(original.path) } as const;
+    programs.addCommand(original, reason);
+  }
+
+  /** Adds the basic programs that a script in a language other than the shell's runs by name. */
+  #addQuoted(script: Trace): void {
+    const { sysroot, programs } = this.#resolution;
+    if (programs.shellScripts.some(({ trace }) => trace.path === script.path)) return;
+    for (const [name, trace] of quotedCommands(sysroot, script, this.#database)) {
+      programs.addCommand(trace, { kind: 'command', by: script.path, name });
+      // As tar starts programs that compress.
+      const { elf, facts } = programs.read(trace.stat.identity);
+      const imports = facts?.imports ?? [];
+      if (elf === undefined || !startsPrograms(imports)) continue;
+      this.#addShell(startedShell(imports, this.#namedBy(trace, elf)), trace.path);
+    }
+  }
+
+  #addCommands(object: Trace, elf: ElfFile): void {
+    const { sysroot, programs } = this.#resolution;
+    const { commands } = programs.strings.of(sysroot, object, elf);
+    for (const [name, trace] of essentialCommands(sysroot, object, commands, this.#database)) {
+      programs.addCommand(trace, { kind: 'command', by: object.path, name });
+    }
+  }
+
+  /** Returns the requested programs, and their libraries from their own packages. */
+  #ownObjects(requested: readonly FoundProgram[], family: ReadonlySet<InstalledPackage>): Trace[] {
+    const { sysroot, files } = this.#resolution;
+    const own = new Set([...family].flatMap((member) => this.#database.filesOf(member) ?? []));
+    const libraries = files.withReason('needed').flatMap((path) => {
+      const trace = sysroot.trace(path);
+      return isTrace(trace) && trace.stat.type === 'file' && isListed(own, path) ? [trace] : [];
+    });
+    return [...requested.map(({ trace }) => trace), ...libraries];
+  }
+
+  #allowedOwners(family: ReadonlySet<InstalledPackage>): ReadonlySet<InstalledPackage> {
+    const { files } = this.#resolution;
+    const base = this.#families.base();
+    const linked = [...this.#database.ownersOf(files.withReason('needed')).values()].flat();
+    const all = [
+      ...this.#families.dependencies(family, Number.POSITIVE_INFINITY),
+      ...linked.filter((owner) => !base.has(owner)),
+    ];
+    return new Set(all);
+  }
+}
+
+/** Returns whether packages list a file, also by its path before the merge of /usr. */
+function isListed(own: ReadonlySet<string>, path: string): boolean {
+  return own.has(path) || own.has(path.replace(/^\/usr/, ''));
+}

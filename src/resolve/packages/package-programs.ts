@@ -1,0 +1,2 @@
+/** Matches a program of a package, and its name. */
+export const PROGRAM = /^(?:\/usr)?\/s?bin\/([^/]+)$/;
