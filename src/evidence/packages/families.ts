@@ -14,7 +14,11 @@ const PROGRAM = /^(\/usr)?\/s?bin\/./;
 const BINARY = /\/s?bin\/[^/]+$/;
 /** A program that makes the caches of its package's data, by the convention for its name. */
 const UPDATES = /^(\/usr)?\/s?bin\/update-[^/]+$/;
+/** A program that helps to build packages (debhelper(7)). */
+const BUILDS = /^\/usr\/bin\/dh_[^/]+$/;
 const OF_DATA = /^\/usr\/share\/./;
+/** State that programs make from data of packages, as well as that of services. */
+const MADE_STATE = /^\/var\/(lib|cache)\/./;
 const OBJECT = /\.so$/;
 /** A description of a library, by which scripts call it (GObject introspection). */
 const TYPELIB = /\/girepository-[\d.]+\/[^/]+\.typelib$/;
@@ -155,21 +159,31 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns whether a package has neither machine code nor programs but those that update its data:
-   * modules, fonts, descriptions, update-mime-database.
+   * Returns whether a package has neither machine code nor programs but those that update its data
+   * or help to build packages: modules, fonts, descriptions, update-mime-database.
    */
   isData(member: InstalledPackage): boolean {
     if (this.base().has(member)) return false;
-    const programs = this.#database.filesOf(member)?.filter((file) => PROGRAM.test(file)) ?? [];
+    const listed = this.#database.filesOf(member) ?? [];
+    const programs = listed.filter((file) => PROGRAM.test(file) && !BUILDS.test(file));
     if (!programs.every((file) => UPDATES.test(file))) return false;
     if (isForAll(member)) return true;
     return programs.length > 0 && !this.#hasFile(member, OBJECT) && !this.#hasFile(member, LINKED);
   }
 
-  /** Whether a package has machine code for an interpreter alone: none to run, none to link. */
+  /**
+   * Whether a package has machine code for an interpreter: none to run, and none to link that is not
+   * also a module through a link, as in packages of Lua modules.
+   */
   #isModules(member: InstalledPackage): boolean {
-    if (!this.#hasFile(member, OBJECT)) return false;
-    return !this.#hasFile(member, LINKED) && !this.#hasFile(member, PROGRAM);
+    if (!this.#hasFile(member, OBJECT) || this.#hasFile(member, PROGRAM)) return false;
+    if (!this.#hasFile(member, LINKED)) return true;
+    const listed = this.#database.filesOf(member) ?? [];
+    const modules = listed.filter((file) => OBJECT.test(file) && !LINKED.test(file));
+    return modules.some((file) => {
+      const found = this.#sysroot.trace(file);
+      return isTrace(found) && LINKED.test(found.path);
+    });
   }
 
   /**
@@ -244,7 +258,8 @@ export class PackageFamilies {
   /**
    * Returns the files that no package owns in directories that only these packages own, or that one of
    * them updates: caches, links and configuration made during installation; and caches beside shared
-   * data of these packages: gschemas.compiled. Skips secrets and files that not everyone may read.
+   * data of these packages: gschemas.compiled. Of state, which may be the host's, only what packages of
+   * data make. Skips secrets and files that not everyone may read.
    *
    * @param isWanted skips paths, and directories with all their content
    */
@@ -262,7 +277,8 @@ export class PackageFamilies {
       if (!isTrace(found)) continue;
       own.add(found.path);
       for (const { path } of found.links) own.add(path);
-      if (found.stat.type === 'directory' && !STATE.test(found.path)) directories.add(found.path);
+      if (found.stat.type !== 'directory') continue;
+      if (!STATE.test(found.path) || MADE_STATE.test(found.path)) directories.add(found.path);
     }
     const owners = this.#database.ownersOf([...directories]);
     const candidates: string[] = [];
@@ -271,6 +287,12 @@ export class PackageFamilies {
       const among = owners.get(directory);
       if (among === undefined) continue;
       // A package that updates its data makes caches beside the data of others.
+      if (
+        STATE.test(directory) &&
+        !among.some((owner) => this.isData(owner) && this.#hasFile(owner, UPDATES))
+      ) {
+        continue;
+      }
       const isMade =
         OF_DATA.test(directory) &&
         among.some((owner) => packages.has(owner) && this.#hasFile(owner, UPDATES));

@@ -76,6 +76,10 @@ interface Named extends NamedPath {
 
 /** Matches a library that is not where the loader looks for libraries. */
 const MODULE = /^\/usr\/lib\/([^/]+-linux-[^/]+\/)?(?![^/]+-linux-[^/]+\/)[^/]+\/.*\.so$/;
+/** Matches a file in a directory of its package. */
+const OWN_DIRECTORY = /^(\/usr\/(?:share|lib|libexec)\/(?:[^/]+-linux-[^/]+\/)?([^/]+))\/./;
+/** Matches a version at the end of a name. */
+const VERSION = /[-.]?\d[\d.]*$/;
 const FONT_LIBRARY = 'libfontconfig.so.1';
 const FONTS = '/etc/fonts/fonts.conf';
 const CERTIFICATES = ['/etc/ssl/certs', '/etc/pki/tls/certs', '/etc/ssl/cert.pem'];
@@ -125,10 +129,13 @@ export class Adviser {
 
   #adviceFor(program: FoundProgram): Weighed[] {
     const { elf, facts } = this.#jail.read(program.trace);
-    // Static programs are made to need nothing.
-    if (elf !== undefined && (elf.dynamic?.needed ?? []).length === 0) return [];
     const name = baseName(program.as);
     const owners = this.#families?.ownersOf(program.trace) ?? [];
+    if (elf !== undefined && (elf.dynamic?.needed ?? []).length === 0) {
+      // Static programs are made to need nothing but what their packages have for them.
+      const needed = this.#sayOwnDirectory(program, owners);
+      return needed === undefined ? [] : [needed];
+    }
     const imports = facts?.imports ?? [];
     const found: Weighed[] = [];
     const say = (weight: number, id: Advice['id'], text: string, add: readonly string[]): void => {
@@ -139,13 +146,19 @@ export class Adviser {
       if (read !== undefined) {
         return this.#parts.namedBy(object, read).map((path) => ({ ...path, by: object }));
       }
-      if (!this.#jail.isFollowed(object.path)) return [];
-      return [
-        ...scriptPaths(this.#probe, object, this.#contents.root),
-        ...this.#endsNamedBy(object, owners),
-      ].map((path) => ({ ...path, by: object }));
+      const paths = this.#jail.isFollowed(object.path)
+        ? [
+            ...scriptPaths(this.#probe, object, this.#contents.root),
+            ...this.#endsNamedBy(object, owners),
+          ]
+        : this.#ownPathsIn(object, owners);
+      return paths.map((path) => ({ ...path, by: object }));
     });
     this.#sayData(program, owners, named, say);
+    if (elf === undefined && found.length === 0 && !this.#jail.isFollowed(program.trace.path)) {
+      const needed = this.#sayOwnDirectory(program, owners);
+      if (needed !== undefined) found.push(needed);
+    }
     if (this.#lacksCertificates(program.trace, owners)) {
       say(2, 'certificates', `${name} verifies TLS peers, but the jail has no CA certificates`, [
         '--ca-certificates',
@@ -189,6 +202,18 @@ export class Adviser {
       ]);
     }
     return found;
+  }
+
+  /**
+   * Returns the paths of a script's own packages that it names, in a language of which the comments
+   * are unknown.
+   */
+  #ownPathsIn(script: Trace, owners: readonly InstalledPackage[]): NamedPath[] {
+    const named = scriptPaths(this.#probe, script, this.#contents.root);
+    const byPath = this.#database?.ownersOf(named.map(({ trace }) => trace.path));
+    return named.filter(({ trace }) =>
+      byPath?.get(trace.path)?.some((owner) => owners.includes(owner)),
+    );
   }
 
   /** Returns the files of a shell script's own packages that it names behind a computed beginning. */
@@ -554,7 +579,8 @@ export class Adviser {
       });
       const packages = new Set(wanted.map(({ owner }) => owner));
       // Defaults often replace a missing configuration.
-      const first = wanted.find(({ trace }) => !CONFIGURATION.test(trace.path)) ?? wanted[0];
+      const data = wanted.filter(({ trace }) => !CONFIGURATION.test(trace.path));
+      const first = data.find(({ owner }) => near.has(sourceOf(owner))) ?? data[0] ?? wanted[0];
       if (first !== undefined) {
         const isOwn = near.has(sourceOf(first.owner));
         // A program that starts others needs more of its package than the paths that it names.
@@ -583,6 +609,32 @@ export class Adviser {
     if (at === undefined) return;
     const text = `${name} is a server with configuration in ${at}, from ${own.name}`;
     say(3, 'data', text, ['--with-package']);
+  }
+
+  /**
+   * Advises on a directory of a program's own package that has its name, for programs of which it is
+   * not known what they name: scripts in a language with modules, and static programs.
+   */
+  #sayOwnDirectory(
+    program: FoundProgram,
+    owners: readonly InstalledPackage[],
+  ): Weighed | undefined {
+    const names = new Set(
+      [program.as, program.trace.path].map((path) => baseName(path).replace(VERSION, '')),
+    );
+    for (const owner of owners) {
+      if (owner.isEssential) continue;
+      for (const file of this.#database?.filesOf(owner) ?? []) {
+        const [, directory, own = ''] = OWN_DIRECTORY.exec(file) ?? [];
+        if (directory === undefined || !names.has(own.replace(VERSION, ''))) continue;
+        if (NOISE.test(file) || !isRunTimeFile(file) || !this.#lacks.isAbsent(file)) continue;
+        const name = baseName(program.as);
+        const text = `${name} may need ${directory}, from ${owner.name}`;
+        const add = ['--with-package'];
+        return { weight: 3, advice: { id: 'data', program: program.as, text, add } };
+      }
+    }
+    return undefined;
   }
 
   /** Returns the absent directory of configuration that has the name of a server. */

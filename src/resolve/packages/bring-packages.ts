@@ -17,7 +17,7 @@ import { languageOf } from '../advice/hints.js';
 import type { FoundProgram } from '../find-program.js';
 import { AddedFiles, CONFIGURATION } from './added-files.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
-import { madeState } from './made-configuration.js';
+import { madeConfiguration, madeState } from './made-configuration.js';
 import { NamedParts } from './named-parts.js';
 import { scriptMentions } from './named-paths.js';
 import { PROGRAM } from './package-programs.js';
@@ -129,6 +129,7 @@ class Expansion {
     }
     this.#addUnowned(all);
     if (withPackage) this.#addState(family);
+    if (withPackage) this.#addChosen(family);
     if (withPackage) this.#named.addNamed(requested, family, all);
     return {
       warnings: this.#warnings,
@@ -397,6 +398,17 @@ class Expansion {
     for (const member of family) {
       for (const file of madeState(this.#resolution.sysroot, member, this.#database)) {
         this.#added.add(file, { kind: 'package', name: member.name }, member);
+      }
+    }
+  }
+
+  /** Adds the configuration that installations of packages made and chose among alternatives. */
+  #addChosen(family: ReadonlySet<InstalledPackage>): void {
+    for (const member of family) {
+      for (const file of madeConfiguration(this.#resolution.sysroot, member, this.#database)) {
+        if (this.#alternatives(file.path).length === 0) continue;
+        this.#added.add(file, { kind: 'package', name: member.name }, member);
+        this.#addAlternatives(file.path, member);
       }
     }
   }

@@ -24,6 +24,10 @@ const LIBC = /^libc\.(so|musl)\b/;
 const SOURCE = /^\/usr\/(lib|share)\/.*\.(lua|p[lmy]|php|rb|tcl)$/;
 /** The maximum number of modules of a package that are searched for names of programs. */
 const MAX_SOURCES = 64;
+/** What may be a program that only others of its package start. */
+const STAGE = /^\/usr\/lib(?:exec)?\/[^/]+\/(?:.*\/)?[^/.]+$/;
+/** The maximum number of such programs that are searched for names of others. */
+const MAX_STAGES = 8;
 
 /** Finds the packages whose programs others start. */
 export class StartedPrograms {
@@ -204,8 +208,32 @@ export class StartedPrograms {
         // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
         const own = baseName(trace.path);
         this.#mentions.push((name) => name.length >= MIN_END && own.endsWith(name));
+      } else if (isStatic(elf)) {
+        this.#mentions.push(mentionsOf(sysroot, trace, elf), ...this.#mentionsOfStages(trace));
       }
     }
+  }
+
+  /**
+   * Adds the static programs in directories of a static program's own package, and returns what they
+   * mention: it may start them by computed names, and its imports do not show whether they start
+   * others.
+   */
+  #mentionsOfStages(driver: Trace): Mentions[] {
+    const { sysroot, programs } = this.#resolution;
+    const found: Mentions[] = [];
+    for (const owner of this.#families.ownersOf(driver)) {
+      for (const file of this.#database.filesOf(owner) ?? []) {
+        if (found.length === MAX_STAGES) return found;
+        const trace = STAGE.test(file) ? sysroot.trace(file) : undefined;
+        if (trace === undefined || !isTrace(trace)) continue;
+        if (trace.stat.type !== 'file' || (trace.stat.mode & 0o111) === 0) continue;
+        this.#added.add(trace, { kind: 'package', name: owner.name }, owner);
+        const { elf } = programs.read(trace.stat.identity);
+        if (elf !== undefined && isStatic(elf)) found.push(mentionsOf(sysroot, trace, elf));
+      }
+    }
+    return found;
   }
 
   /** Returns what the modules of a script's own package mention, in which most of it may be. */
@@ -247,4 +275,8 @@ export class StartedPrograms {
     }
     return known;
   }
+}
+
+function isStatic(elf: ElfFile): boolean {
+  return (elf.dynamic?.needed ?? []).length === 0;
 }
