@@ -173,9 +173,10 @@ export class HeldTree {
     return magic;
   }
 
+  /** The root itself is fixed, whoever owns it: in a user namespace, often none of its users. */
   #fixedPart(directory: string): string {
     let at = directory;
-    while (!this.#isFixed(at)) at = at.slice(0, at.lastIndexOf('/'));
+    while (at !== '' && !this.#isFixed(at)) at = at.slice(0, at.lastIndexOf('/'));
     return at;
   }
 }
