@@ -286,13 +286,13 @@ export class PackageFamilies {
       if (OF_DATA.test(directory)) candidates.push(...this.#cachesIn(directory, own));
       const among = owners.get(directory);
       if (among === undefined) continue;
-      // A package that updates its data makes caches beside the data of others.
       if (
         STATE.test(directory) &&
         !among.some((owner) => this.isData(owner) && this.#hasFile(owner, UPDATES))
       ) {
         continue;
       }
+      // A package that updates its data makes caches beside the data of others.
       const isMade =
         OF_DATA.test(directory) &&
         among.some((owner) => packages.has(owner) && this.#hasFile(owner, UPDATES));
