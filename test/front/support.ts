@@ -1,9 +1,9 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type ExecOptions, exec, type Finished, PROJECT } from '../support/cli.js';
+import { type ExecOptions, exec, type Finished, JAILBUILD } from '../support/cli.js';
 
-export const FRONT = path.join(PROJECT, `dist/native/linux-${process.arch}/jailbuild`);
+export const FRONT = path.join(path.dirname(JAILBUILD), `native/linux-${process.arch}/jailbuild`);
 
 /** Options for tests of the native front, which needs a compiler. */
 export const NEEDS_FRONT = { skip: existsSync(FRONT) ? false : 'needs the native front' };

@@ -189,6 +189,9 @@ static bool rename_paths(struct job *job, const struct replay *replay)
 		return false;
 	for (uint32_t i = 0; i < job->count; i++) {
 		struct operation *operation = &job->operations[i];
+		/* A new jail has nothing to exchange. */
+		if (operation->type == OP_EXCHANGE || operation->type == OP_REPLACE)
+			return false;
 		/* The parent directory. */
 		if (operation->type == OP_SYNC_DIRECTORY && strcmp(operation->path, ".") == 0)
 			continue;
