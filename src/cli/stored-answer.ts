@@ -1,5 +1,4 @@
 import path from 'node:path';
-import { crc32 } from 'node:zlib';
 import { storeCacheFile } from '../fs/cache-directory.js';
 import { ownHome, ownVariable } from '../fs/own-environment.js';
 import { pathBuffer } from '../fs/path-bytes.js';
@@ -7,7 +6,7 @@ import type { RepeatableBuild } from '../jail/build/repeatable.js';
 import type { UnchangedJail } from '../jail/build/verify-step.js';
 import type { StateBlock } from '../jail/record/state-blocks.js';
 import { answerKey, buildKey } from './front.js';
-import { asFields, programFields } from './front-fields.js';
+import { asFields, storedFile } from './front-fields.js';
 import { collectedOutput, collectOutput, dropOutput } from './output/output.js';
 import { storedBuild } from './stored-build.js';
 
@@ -73,10 +72,7 @@ export function storeAnswer(): void {
     pathBuffer(asFields([...fieldsOf(basis), out.length, err.length])),
     ...[out, err, ...blocks],
   ]);
-  const bytes = Buffer.concat([
-    pathBuffer(asFields([SCHEMA, ...programFields(), crc32(body)])),
-    body,
-  ]);
+  const bytes = storedFile(SCHEMA, body);
   if (bytes.length <= MAX_SIZE) storeCacheFile(path.join(directory('answers'), key), bytes, MOST);
 }
 

@@ -1,7 +1,6 @@
-import { crc32 } from 'node:zlib';
 import { pathBuffer } from '../fs/path-bytes.js';
 import type { RepeatableBuild } from '../jail/build/repeatable.js';
-import { asFields, programFields } from './front-fields.js';
+import { asFields, storedFile } from './front-fields.js';
 
 /** Names the format and its version; native/front/new_jail.c reads it. */
 const SCHEMA = 'jailbuild.build/1';
@@ -51,10 +50,7 @@ export function storedBuild(build: RepeatableBuild, output: BuildOutput): Buffer
     ...[fingerprint ?? 0, head.length, behind ?? 0, ...others],
   ];
   const body = Buffer.concat([pathBuffer(asFields(fields)), ...contents.flat()]);
-  const bytes = Buffer.concat([
-    pathBuffer(asFields([SCHEMA, ...programFields(), crc32(body)])),
-    body,
-  ]);
+  const bytes = storedFile(SCHEMA, body);
   return bytes.length <= MAX_SIZE ? bytes : undefined;
 }
 

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "elf.h"
+#include "engine.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -33,17 +34,6 @@ uint64_t elf_u64(const uint8_t *at)
 	return elf_u32(at) | (uint64_t)elf_u32(at + 4) << 32;
 }
 
-static bool read_all(int fd, uint8_t *target, uint64_t length, uint64_t offset)
-{
-	for (uint64_t done = 0; done < length;) {
-		ssize_t count = pread(fd, target + done, length - done, (off_t)(offset + done));
-		if (count <= 0)
-			return false;
-		done += (uint64_t)count;
-	}
-	return true;
-}
-
 const uint8_t *elf_bytes(struct elf *elf, uint64_t offset, uint64_t length)
 {
 	if (offset > elf->size || length > elf->size - offset || length > MAX_PART)
@@ -67,7 +57,8 @@ const uint8_t *elf_bytes(struct elf *elf, uint64_t offset, uint64_t length)
 	if (part->bytes == NULL)
 		return NULL;
 	elf->part_count++;
-	return read_all(elf->fd, part->bytes, part->length, offset) ? part->bytes : NULL;
+	ssize_t count = read_up_to(elf->fd, part->bytes, part->length, (off_t)offset);
+	return count == (ssize_t)part->length ? part->bytes : NULL;
 }
 
 bool elf_offset(const struct elf *elf, uint64_t address, uint64_t *offset)

@@ -53,12 +53,8 @@ static bool take_answer(struct fields *fields, struct answer *answer)
 	const char **const texts[] = { &answer->source_root, &answer->root,  &answer->target,
 				       &answer->record,	     &answer->state, &answer->note };
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		*texts[i] = next_field(fields);
-		if (*texts[i] == NULL)
-			return false;
-	}
-	return take_blocks(fields, answer) && take_number(fields, MAX_STORED, &answer->out_length) &&
+	return take_texts(fields, texts, sizeof(texts) / sizeof(texts[0])) &&
+	       take_blocks(fields, answer) && take_number(fields, MAX_STORED, &answer->out_length) &&
 	       take_number(fields, MAX_STORED, &answer->err_length) &&
 	       take_text(fields, answer->out_length, &answer->out) &&
 	       take_text(fields, answer->err_length, &answer->err);
@@ -107,15 +103,10 @@ static bool is_current(const struct answer *answer, struct fields blocks)
 			 O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (source_fd < 0 || (*answer->root != '\0' && !open_jail(answer, &blocks, &recorded)))
 		return false;
-	for (size_t i = 0; i < answer->count; i++) {
-		struct operation *check = &answer->checks[i];
-		const char *content;
-		if (!take_text(&blocks, check->content_length, &content))
-			return false;
-		check->content = (const uint8_t *)content;
-		check->size = recorded;
-	}
-	return check_all(base_fd, answer->checks, answer->count);
+	for (size_t i = 0; i < answer->count; i++)
+		answer->checks[i].size = recorded;
+	return take_contents_of(&blocks, answer->checks, answer->count) &&
+	       check_all(base_fd, answer->checks, answer->count);
 }
 
 /* Prints the answer and exits, or returns if nothing could be printed: Node then says why. */

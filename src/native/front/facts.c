@@ -30,6 +30,17 @@ static void *check_some(void *argument)
 	return NULL;
 }
 
+bool take_contents_of(struct fields *fields, struct operation *checks, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *content;
+		if (!take_text(fields, checks[i].content_length, &content))
+			return false;
+		checks[i].content = (const uint8_t *)content;
+	}
+	return true;
+}
+
 bool check_all(int jail, const struct operation *checks, size_t count)
 {
 	struct checking checking = { .jail = jail, .checks = checks, .count = count };

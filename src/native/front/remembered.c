@@ -101,20 +101,9 @@ static bool are_current(const struct start *start, const char *root, struct fiel
 	       stamp_record(root, stamp) && next_is(fields, stamp);
 }
 
-static bool take_fields(struct fields *fields, size_t count, char ***items)
-{
-	*items = calloc(count + 1, sizeof(**items));
-	for (size_t i = 0; *items != NULL && i < count; i++) {
-		(*items)[i] = (char *)next_field(fields);
-		if ((*items)[i] == NULL)
-			return false;
-	}
-	return *items != NULL;
-}
-
 static bool take_list(struct fields *fields, struct list *list)
 {
-	return take_number(fields, MAX_SIZE, &list->count) && take_fields(fields, list->count, &list->items);
+	return take_number(fields, MAX_SIZE, &list->count) && take_items(fields, list->count, &list->items);
 }
 
 static bool take_parts(struct fields *fields, struct defaults *defaults)
@@ -126,7 +115,7 @@ static bool take_parts(struct fields *fields, struct defaults *defaults)
 		struct part *part = &defaults->parts[i];
 		part->name = next_field(fields);
 		if (part->name == NULL || !take_number(fields, MAX_SIZE, &part->count) ||
-		    !take_fields(fields, part->count, &part->words))
+		    !take_items(fields, part->count, &part->words))
 			return false;
 	}
 	return defaults->parts != NULL;
@@ -153,5 +142,5 @@ bool read_defaults(const struct start *start, const char *root, struct defaults 
 	    !take_list(&fields, &defaults->own))
 		return false;
 	defaults->command.count = count_fields(&fields);
-	return take_fields(&fields, defaults->command.count, &defaults->command.items);
+	return take_items(&fields, defaults->command.count, &defaults->command.items);
 }

@@ -5,30 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool take_list(struct fields *fields, const char ***items, size_t *count)
-{
-	if (!take_number(fields, MAX_STORED, count))
-		return false;
-	*items = calloc(*count + 1, sizeof(**items));
-	for (size_t i = 0; *items != NULL && i < *count; i++) {
-		(*items)[i] = next_field(fields);
-		if ((*items)[i] == NULL)
-			return false;
-	}
-	return *items != NULL;
-}
-
 static bool take_sizes(struct fields *fields, bool in_jail, struct blocks *blocks)
 {
 	if (!take_number(fields, MAX_STORED, &blocks->count))
 		return false;
 	blocks->checks = calloc(blocks->count + 1, sizeof(*blocks->checks));
-	blocks->size = 0;
 	for (size_t i = 0; blocks->checks != NULL && i < blocks->count; i++) {
 		size_t length;
 		if (!take_number(fields, MAX_STORED, &length))
 			return false;
-		blocks->size += length;
 		/* Entries are compared with the plan; their change times are of no account. */
 		blocks->checks[i] = (struct operation){ .type = OP_CHECK,
 							.flag = in_jail,
@@ -40,13 +25,7 @@ static bool take_sizes(struct fields *fields, bool in_jail, struct blocks *block
 
 static bool place_blocks(struct fields *fields, struct blocks *blocks)
 {
-	for (size_t i = 0; i < blocks->count; i++) {
-		const char *content;
-		if (!take_text(fields, blocks->checks[i].content_length, &content))
-			return false;
-		blocks->checks[i].content = (const uint8_t *)content;
-	}
-	return true;
+	return take_contents_of(fields, blocks->checks, blocks->count);
 }
 
 static bool take_contents(struct fields *fields, struct script *script)
@@ -76,13 +55,11 @@ bool take_script(struct fields *fields, struct script *script)
 				    &script->rest_length,	 &script->requests_length,	 &script->replies_length,
 				    &script->out_length,	 &script->out_rest_length,	 &script->err_length };
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		*texts[i] = next_field(fields);
-		if (*texts[i] == NULL)
-			return false;
-	}
+	if (!take_texts(fields, texts, sizeof(texts) / sizeof(texts[0])))
+		return false;
 	script->is_json = strcmp(form, "json") == 0;
-	if (!take_list(fields, &script->trees, &script->tree_count) ||
+	if (!take_number(fields, MAX_STORED, &script->tree_count) ||
+	    !take_items(fields, script->tree_count, &script->trees) ||
 	    !take_sizes(fields, false, &script->host) || !take_sizes(fields, true, &script->jail) ||
 	    !take_sizes(fields, false, &script->advice))
 		return false;

@@ -5,7 +5,7 @@
 #include "stored.h"
 
 struct blocks {
-	size_t count, size;
+	size_t count;
 	/* Operations that check a block each. */
 	struct operation *checks;
 };
@@ -19,7 +19,7 @@ struct script {
 	/* Whether the output is JSON. */
 	bool is_json;
 	/* Directories that are copied with their content; the jail must not be inside one. */
-	const char **trees;
+	char **trees;
 	size_t tree_count;
 	/* What the plan and the advice depend on; what its verification depends on, in the jail. */
 	struct blocks host, advice, jail;

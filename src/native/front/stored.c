@@ -103,6 +103,27 @@ bool is_whole(struct fields *fields)
 	       checksum == checksum_of(0, fields->at, fields->end);
 }
 
+bool take_texts(struct fields *fields, const char **const texts[], size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		*texts[i] = next_field(fields);
+		if (*texts[i] == NULL)
+			return false;
+	}
+	return true;
+}
+
+bool take_items(struct fields *fields, size_t count, char ***items)
+{
+	*items = calloc(count + 1, sizeof(**items));
+	for (size_t i = 0; *items != NULL && i < count; i++) {
+		(*items)[i] = (char *)next_field(fields);
+		if ((*items)[i] == NULL)
+			return false;
+	}
+	return *items != NULL;
+}
+
 bool take_text(struct fields *fields, size_t length, const char **text)
 {
 	*text = fields->at;

@@ -29,6 +29,10 @@ bool next_is(struct fields *fields, const char *expected);
 /* Reads a number; returns false for one above the maximum. */
 bool take_number(struct fields *fields, size_t maximum, size_t *number);
 bool take_text(struct fields *fields, size_t length, const char **text);
+/* Takes a field for each text. */
+bool take_texts(struct fields *fields, const char **const texts[], size_t count);
+/* Takes so many fields as a list with a NULL at its end. */
+bool take_items(struct fields *fields, size_t count, char ***items);
 /* Takes the schema and the program; returns whether both are the expected ones. */
 bool are_of_program(const struct start *start, struct fields *fields, const char *schema);
 /* Takes a checksum; returns whether the rest is as it was stored. */
@@ -52,7 +56,10 @@ int open_cache(const char *name);
 bool map_file(int directory, const char *name, struct fields *content, struct stat *stat);
 bool is_nothing(int directory, const char *name);
 
-/* facts.c: returns whether all blocks still hold, in the jail or in the source root */
+/* facts.c */
+/* Takes the content of each check, of the length that it has. */
+bool take_contents_of(struct fields *fields, struct operation *checks, size_t count);
+/* Returns whether all blocks still hold, in the jail or in the source root. */
 bool check_all(int jail, const struct operation *checks, size_t count);
 
 #endif

@@ -172,15 +172,13 @@ export class Adviser {
     const shell =
       this.#shellOf(program.trace, imports, named, owners) ??
       this.#shellOfLibraries(program.trace, owners);
-    if (!found.some(({ advice }) => advice.add.includes('--with-package'))) {
-      this.#sayModules(elf, name, say);
-    }
-    if (!found.some(({ advice }) => advice.add.includes('--with-package'))) {
+    if (!found.some(addsPackage)) this.#sayModules(elf, name, say);
+    if (!found.some(addsPackage)) {
       this.#sayFonts(elf, name, say);
       this.#sayAuthentication(imports, name, say);
     }
     // --with-package adds the shell too.
-    const isBrought = found.some(({ advice }) => advice.add.includes('--with-package'));
+    const isBrought = found.some(addsPackage);
     if (shell !== undefined && !isBrought && !this.#lacks.has(shell)) {
       say(1, 'shell', `${name} may run commands through ${shell}, which the jail lacks`, [shell]);
     }
@@ -236,7 +234,7 @@ export class Adviser {
   adviceOn(program: FoundProgram): Weighed[] {
     const own = withoutShells(this.#adviceFor(program));
     // --with-package adds the interpreter of a script too.
-    if (own.some(({ advice }) => advice.add.includes('--with-package'))) return own;
+    if (own.some(addsPackage)) return own;
     const interpreters = this.#interpretersOf(program);
     return [
       ...own,
@@ -779,6 +777,11 @@ export class Adviser {
 
 function isSystemServer({ path }: Trace, imports: readonly string[]): boolean {
   return SYSTEM_PROGRAM.test(path) && isServer(imports);
+}
+
+/** Returns whether advice is to add the package of the program, with all that it needs. */
+function addsPackage({ advice }: Weighed): boolean {
+  return advice.add.includes('--with-package');
 }
 
 /** Leaves out advice to add only a shell that other advice adds with more. */

@@ -183,14 +183,12 @@ class Expansion {
   #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
     const { sysroot, files } = this.#resolution;
     const mentions = scriptMentions(sysroot, trace);
-    const own = this.#families
-      .ownersOf(trace)
-      .flatMap((owner) => this.#database.filesOf(owner) ?? []);
+    const owners = this.#families.ownersOf(trace);
+    const own = owners.flatMap((owner) => this.#database.filesOf(owner) ?? []);
     const mentioned = own.filter((file) => {
       const [, name] = PROGRAM.exec(file) ?? [];
       return name !== undefined && mentions(name);
     });
-    const owners = this.#families.ownersOf(trace);
     const sources = new Set(owners.map(sourceOf));
     const near = this.#families.dependencies(owners, 1, true);
     const commands = [...this.#commandsOf(trace.path)];

@@ -120,14 +120,23 @@ export class NamedParts {
     const [owner] = this.#database.ownersOf([trace.path]).get(trace.path) ?? [];
     if (elf === undefined || owner === undefined) return;
     // Its own tables, which it may not work without.
-    const data = this.#namedBy(trace, elf).filter((item) => OF_PROGRAM.test(item.trace.path));
-    const listed = this.#database.ownersOf(data.map((item) => item.trace.path));
-    for (const item of data) {
-      const found = listed.get(item.trace.path)?.includes(owner)
-        ? sysroot.trace(item.name)
-        : undefined;
-      if (found === undefined || !isTrace(found) || !isRunTimeFile(found.path)) continue;
-      this.#added.addTree(found, { kind: 'named', by: trace.path, package: owner.name });
+    this.#addOwnData(trace, elf, owner, (data) => OF_PROGRAM.test(data.trace.path));
+  }
+
+  /** Adds what a program or library names of its own package, as far as it is wanted. */
+  #addOwnData(
+    object: Trace,
+    elf: ElfFile,
+    owner: InstalledPackage,
+    isWanted: (path: NamedPath) => boolean,
+  ): void {
+    const named = this.#namedBy(object, elf).filter(isWanted);
+    const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
+    for (const { name, trace } of named) {
+      if (!listed.get(trace.path)?.includes(owner)) continue;
+      const found = this.#resolution.sysroot.trace(name);
+      if (!isTrace(found) || !isRunTimeFile(found.path)) continue;
+      this.#added.addTree(found, { kind: 'named', by: object.path, package: owner.name });
     }
   }
 
@@ -158,13 +167,7 @@ export class NamedParts {
       // Other packages add modules to its directories, too.
       this.#addModules(owner, library, elf);
       if (family.has(owner)) continue;
-      const named = this.#namedBy(library, elf).filter(({ name }) => SHARED.test(name));
-      const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
-      for (const { name, trace } of named) {
-        const found = listed.get(trace.path)?.includes(owner) ? sysroot.trace(name) : undefined;
-        if (found === undefined || !isTrace(found) || !isRunTimeFile(found.path)) continue;
-        this.#added.addTree(found, { kind: 'named', by: library.path, package: owner.name });
-      }
+      this.#addOwnData(library, elf, owner, ({ name }) => SHARED.test(name));
     }
   }
 
