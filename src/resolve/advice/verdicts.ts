@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { errnoOf } from '../../errors.js';
+import { keyOf } from '../../fs/file-facts.js';
 import type { FileStat } from '../../fs/file-view.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { FoundProgram } from '../find-program.js';
@@ -134,8 +135,7 @@ function permissionsOrStamp(stat: FileStat | undefined): string {
   return stat?.type === 'directory' ? `${stat.mode} ${stat.uid} ${stat.gid}` : stampOf(stat);
 }
 
-/** The change time cannot be set. */
+/** Nothing is kept that depends on a file whose change time is unknown: see {@link Verdicts.keep}. */
 function stampOf(stat: FileStat | undefined): string {
-  if (stat === undefined) return '-';
-  return `${stat.identity} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
+  return stat === undefined ? '-' : (keyOf(stat) ?? '?');
 }
