@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { TOP_LINKS } from '../evidence/packages/aliases.js';
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
 import type { ReadFacts } from '../fs/file-facts.js';
 import { OverlayView } from '../fs/overlay-view.js';
@@ -22,9 +23,6 @@ import type { BringPackages, Brought } from './packages/brought.js';
 import type { KeptFiles } from './process/kept-files.js';
 import { ProgramResolver } from './program-resolver.js';
 import { addScriptCommands, followedScripts, type ScriptGap } from './scripts/script-commands.js';
-
-/** Root directories that may be links on a merged-/usr distribution. */
-const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 
 /** How the loader in the jail finds libraries, by the cache that the jail gets. */
 const CACHE_POLICY = { generate: 'read-or-conf', copy: 'read', none: 'none' } as const;
@@ -382,7 +380,7 @@ function addLdSoCache(
  * and users name programs by either path (file-hierarchy(7)).
  */
 function addMergedUsrLinks(sysroot: Sysroot, files: FileCollection): void {
-  for (const path of MERGED_USR_LINKS) {
+  for (const path of TOP_LINKS) {
     const trace = sysroot.trace(path);
     if (isTrace(trace) && trace.links.length > 0 && files.has(trace.path)) {
       files.add(trace, { kind: 'merged-usr' });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { PackageDatabase } from '../../evidence/packages/package.js';
+import { keyOf } from '../../fs/file-facts.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import type { FoundProgram } from '../find-program.js';
@@ -103,7 +104,7 @@ export class PackageMemory {
 function nameOf(requested: readonly FoundProgram[], request: ResolveRequest): string {
   const { packages, withPackage, packageDepends, packageEssential, packageDocs } = request;
   const programs = requested.map(({ as, trace: { path, links, stat } }) => [
-    ...[as, path, stat.identity, stat.size, String(stat.mtimeNs), String(stat.ctimeNs)],
+    ...[as, path, keyOf(stat)],
     links.map((link) => [link.path, link.target, link.last]),
   ]);
   const options = [packages, withPackage, packageDepends, packageEssential, packageDocs];

@@ -1,4 +1,5 @@
 import type { ElfFile } from '../../elf/types.js';
+import { unmerged } from '../../evidence/packages/aliases.js';
 import type { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
@@ -349,5 +350,5 @@ export class NamedParts {
 
 /** Returns whether packages list a file, also by its path before the merge of /usr. */
 function isListed(own: ReadonlySet<string>, path: string): boolean {
-  return own.has(path) || own.has(path.replace(/^\/usr/, ''));
+  return own.has(path) || own.has(unmerged(path));
 }

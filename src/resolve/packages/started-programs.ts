@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { isStatic } from '../../elf/static.js';
 import type { ElfFile } from '../../elf/types.js';
 import type { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
@@ -10,7 +11,7 @@ import type { FoundProgram } from '../find-program.js';
 import type { AddedFiles, PackageSources } from './added-files.js';
 import type { ClosureSoFar } from './closure-so-far.js';
 import { type Mentions, mentionsOf, scriptMentions } from './named-paths.js';
-import { PROGRAM } from './package-programs.js';
+import { PROGRAM, programsOf } from './package-programs.js';
 
 /** A program that is found through a link, if at all. */
 const IN_OWN_DIRECTORY = /^\/usr\/lib\/.*\/bin\/[^/]+$/;
@@ -142,12 +143,12 @@ export class StartedPrograms {
       if (elf === undefined || !startsPrograms(facts?.imports ?? [])) continue;
       // A suite is a package that depends on its parts: gnupg.
       const near = [...this.#families.dependencies([owner], 2)].filter(
-        (other) => this.#programsOf(other).length > 0,
+        (other) => programsOf(other, this.#database).length > 0,
       );
       if (near.length === 0) continue;
       const mentions = mentionsOf(sysroot, library, elf);
       for (const member of near) {
-        const names = new Set(this.#programsOf(member).filter((name) => mentions(name)));
+        const names = new Set(programsOf(member, this.#database).filter((name) => mentions(name)));
         if (names.size === 0) continue;
         this.#mentions.push((name) => names.has(name));
         this.#mentioned.clear();
@@ -155,10 +156,6 @@ export class StartedPrograms {
       }
     }
     return started;
-  }
-
-  #programsOf(member: InstalledPackage): string[] {
-    return (this.#database.filesOf(member) ?? []).flatMap((file) => PROGRAM.exec(file)?.[1] ?? []);
   }
 
   /** Returns the dependencies of packages outside these, also through packages without parts. */
@@ -279,8 +276,4 @@ export class StartedPrograms {
     }
     return known;
   }
-}
-
-function isStatic(elf: ElfFile): boolean {
-  return (elf.dynamic?.needed ?? []).length === 0;
 }

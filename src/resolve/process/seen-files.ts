@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { errnoOf } from '../../errors.js';
+import { keyOf } from '../../fs/file-facts.js';
 import type { FileStat } from '../../fs/file-view.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { KeptFiles } from './kept-files.js';
@@ -71,9 +72,12 @@ function permissionsOrStamp(stat: FileStat | undefined): string {
   return stat?.type === 'directory' ? `${stat.mode} ${stat.uid} ${stat.gid}` : stampOf(stat);
 }
 
-/** The change time cannot be set; permissions and owners of an unpacked image are recorded elsewhere. */
+/**
+ * Nothing is kept that depends on a file whose change time is unknown. Permissions and owners of an unpacked image are
+ * recorded elsewhere.
+ */
 function stampOf(stat: FileStat | undefined): string {
   if (stat === undefined) return '-';
-  const { identity, size, mtimeNs, ctimeNs, mode, uid, gid } = stat;
-  return `${identity} ${size} ${mtimeNs} ${ctimeNs} ${mode} ${uid} ${gid}`;
+  const { mode, uid, gid } = stat;
+  return `${keyOf(stat) ?? '?'} ${mode} ${uid} ${gid}`;
 }
