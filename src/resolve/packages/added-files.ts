@@ -8,6 +8,8 @@ import type { ClosureSoFar } from './closure-so-far.js';
 
 /** The maximum size in bytes of a directory that is added whole because a program names it. */
 const MAX_NAMED_TREE = 64 << 20;
+/** A directory of more packages is one for all kinds: /usr/lib/x86_64-linux-gnu. */
+const MAX_SHARING = 16;
 /** Configuration and state, where files may be secrets of the host. */
 export const CONFIGURATION = /^\/(etc|var)\//;
 
@@ -61,8 +63,12 @@ export class AddedFiles {
     this.#closure.addRunnable(trace, (interpreter) => this.#runsWith(interpreter, owner));
   }
 
-  /** Adds a path and everything below it, unless that is large. */
+  /**
+   * Adds a path and everything below it, unless that is large, or a directory for packages of all
+   * kinds: that is searched for some of its files.
+   */
   addTree(trace: Trace, reason: Reason): void {
+    if (this.#isShared(trace)) return;
     const paths = trace.stat.type === 'directory' ? this.#below(trace, MAX_NAMED_TREE) : [];
     if (paths === undefined) {
       this.#warnings.push(
@@ -72,6 +78,11 @@ export class AddedFiles {
     }
     this.add(trace, reason);
     for (const path of paths) this.add(path, reason);
+  }
+
+  #isShared({ path, stat }: Trace): boolean {
+    if (stat.type !== 'directory') return false;
+    return (this.#database.ownersOf([path]).get(path)?.length ?? 0) > MAX_SHARING;
   }
 
   /** Returns everything below a directory; undefined if its files exceed the limit in bytes. */
