@@ -19,7 +19,7 @@ import { type FoundProgram, findProgram } from './find-program.js';
 import { jailEnvironment, jailPathOf, type OutsideProgram, programsOutside } from './jail-path.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import type { Originals, ReadFile } from './originals.js';
-import type { BringPackages, Brought } from './packages/bring-packages.js';
+import type { BringPackages, Brought } from './packages/brought.js';
 import type { KeptFiles } from './process/kept-files.js';
 import { ProgramResolver } from './program-resolver.js';
 import { addScriptCommands, followedScripts, type ScriptGap } from './scripts/script-commands.js';
@@ -56,7 +56,7 @@ const DATA: ReadFile = { elf: undefined, facts: undefined, isElf: false };
 export interface ResolveContext {
   /** What profiles, users, includes and excludes of the request change: see `additionsOf`. */
   readonly additions?: Additions | undefined;
-  /** What the packages of the request add: see `packagesOf`. */
+  /** What the packages of the request add: see `packagesOf` in bring-packages.ts. */
   readonly packages?: BringPackages | undefined;
   /** Known facts about files, which then need not be read. */
   readonly originals?: Originals | undefined;
@@ -185,7 +185,7 @@ export class Resolving {
       yield;
     }
     yield* programs.finishInSteps();
-    const brought = context.packages?.({ ...resolution, sysroot: sources }, requested);
+    const brought = context.packages?.(resolution, requested);
     if (brought !== undefined) addWanted(resolution, brought);
     const warnings = [...added, ...(brought?.warnings ?? [])];
     return new Resolving({ request, context, resolution, requested, warnings, brought });

@@ -23,7 +23,7 @@ interface NamedDirectory {
  */
 export function addDependentConfiguration(
   { program, directory, among }: NamedDirectory,
-  { resolution, database, families }: PackageSources,
+  { sysroot, database, families }: PackageSources,
   added: AddedFiles,
 ): void {
   if (!CONFIGURATION.test(directory.path) || directory.stat.type !== 'directory') return;
@@ -33,7 +33,6 @@ export function addDependentConfiguration(
   const owner = among.find((item) => dependents.has(item) && sources.has(sourceOf(item)));
   if (owner === undefined) return;
   const by = program.path;
-  const { sysroot } = resolution;
   added.addTree(directory, { kind: 'named', by, package: owner.name }, owner);
   const files = (database.filesOf(owner) ?? [])
     .filter((path) => path.startsWith(`${directory.path}/`))

@@ -1,7 +1,6 @@
 import { LANGUAGES } from '../../evidence/packages/families.js';
-import type { PackageDatabase } from '../../evidence/packages/package.js';
 import { isTrace, type Trace } from '../../fs/sysroot.js';
-import type { Resolution } from '../additions.js';
+import type { PackageSources } from './added-files.js';
 
 /**
  * Character sets that programs with iconv commonly use, among them those of names in FAT and zip;
@@ -18,13 +17,12 @@ const USUAL_CHARSETS = [
  */
 export function usualCharsets(
   objects: readonly Trace[],
-  { sysroot, files, programs }: Resolution,
-  database: PackageDatabase,
+  { sysroot, closure, database }: PackageSources,
 ): readonly string[] {
   const converts = ({ stat }: Trace) =>
-    programs.read(stat.identity).facts?.imports.includes('iconv_open') === true;
+    closure.read(stat.identity).facts?.imports.includes('iconv_open') === true;
   if (objects.some(converts)) return USUAL_CHARSETS;
-  for (const [path, owners] of database.ownersOf(files.withReason('needed'))) {
+  for (const [path, owners] of database.ownersOf(closure.withReason('needed'))) {
     if (!owners.some(({ section }) => LANGUAGES.test(section ?? ''))) continue;
     const library = sysroot.trace(path);
     if (isTrace(library) && converts(library)) return USUAL_CHARSETS;
