@@ -129,7 +129,11 @@ export class Sysroot {
    */
   get probe(): Sysroot {
     if (this.#isProbe) return this;
-    this.#probe ??= Sysroot.#below(this, false);
+    // What a part probes is recorded where the whole records what it probes.
+    this.#probe ??=
+      this.#above?.isRecorded === true
+        ? this.#above.sysroot.probe.part()
+        : Sysroot.#below(this, false);
     return this.#probe;
   }
 
@@ -142,7 +146,10 @@ export class Sysroot {
     return this.#ahead;
   }
 
-  /** Returns a view of the same tree whose look-ups are recorded in its own {@link observed} and in this root's. */
+  /**
+   * Returns a view of the same tree whose look-ups are recorded in its own {@link observed} and in this root's; what it
+   * probes is recorded in its own probe and in this root's.
+   */
   part(): Sysroot {
     return Sysroot.#below(this, true);
   }
@@ -155,6 +162,11 @@ export class Sysroot {
     const result = this.#guarded(this.#walk(inside, 0, 0));
     if (!this.#surveyed?.has(inside)) this.#traces.set(inside, result);
     return result;
+  }
+
+  /** Yields the paths that were looked up by {@link trace}, as they were given, with what was found. */
+  *traced(): Generator<readonly [inside: string, found: Trace]> {
+    for (const [inside, found] of this.#traces) if (isTrace(found)) yield [inside, found];
   }
 
   /**

@@ -56,7 +56,7 @@ export async function resolveRequest(
   const request = await openSysroot(asked, registry);
   const kept = noCache ? undefined : KeptFiles.open();
   const sysroot = new Sysroot(request.sysroot);
-  const { bring, warnings } = await loadPackages(request, sysroot);
+  const { bring, warnings } = await loadPackages(request, sysroot, kept);
   const additions = await loadAdditions(request);
   const trees = survey === undefined ? undefined : additions?.trees?.(sysroot);
   if (trees !== undefined) sysroot.useSurvey(await survey?.(sysroot.prefix, trees));
@@ -98,18 +98,22 @@ async function findAdvice({ advisable }: Resolving, kept: KeptFiles | undefined)
 }
 
 /** Opens package databases only for requests that need packages. */
-async function loadPackages(request: ResolveRequest, sysroot: Sysroot) {
+async function loadPackages(
+  request: ResolveRequest,
+  sysroot: Sysroot,
+  kept: KeptFiles | undefined,
+) {
   if (!needsPackages(request)) return { bring: undefined, warnings: [] };
   const { openPackages } = await import('../evidence/packages/open.js');
   const { packagesOf } = await import('../resolve/packages/bring-packages.js');
   const { database, warnings } = await openPackages(sysroot);
   const { traces = [], traceScope, packages = [] } = request;
   if (traceScope !== 'packages' || database === undefined)
-    return { bring: packagesOf(request, database), warnings };
+    return { bring: packagesOf(request, database, kept), warnings };
   const { packagesUsed } = await import('../evidence/trace/owners.js');
   const used = packagesUsed(traces, sysroot, database);
   const whole = { ...request, packages: [...new Set([...packages, ...used])] };
-  return { bring: packagesOf(whole, database), warnings };
+  return { bring: packagesOf(whole, database, kept), warnings };
 }
 
 /** Loads the parser only for scripts, since it takes 40 ms of CPU time. */

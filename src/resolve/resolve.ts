@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { TOP_LINKS } from '../evidence/packages/aliases.js';
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
 import type { ReadFacts } from '../fs/file-facts.js';
 import { OverlayView } from '../fs/overlay-view.js';
@@ -18,13 +19,10 @@ import { type FoundProgram, findProgram } from './find-program.js';
 import { jailEnvironment, jailPathOf, type OutsideProgram, programsOutside } from './jail-path.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import type { Originals, ReadFile } from './originals.js';
-import type { BringPackages, Brought } from './packages/bring-packages.js';
+import type { BringPackages, Brought } from './packages/brought.js';
 import type { KeptFiles } from './process/kept-files.js';
 import { ProgramResolver } from './program-resolver.js';
 import { addScriptCommands, followedScripts, type ScriptGap } from './scripts/script-commands.js';
-
-/** Root directories that may be links on a merged-/usr distribution. */
-const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 
 /** How the loader in the jail finds libraries, by the cache that the jail gets. */
 const CACHE_POLICY = { generate: 'read-or-conf', copy: 'read', none: 'none' } as const;
@@ -58,7 +56,7 @@ const DATA: ReadFile = { elf: undefined, facts: undefined, isElf: false };
 export interface ResolveContext {
   /** What profiles, users, includes and excludes of the request change: see `additionsOf`. */
   readonly additions?: Additions | undefined;
-  /** What the packages of the request add: see `packagesOf`. */
+  /** What the packages of the request add: see `packagesOf` in bring-packages.ts. */
   readonly packages?: BringPackages | undefined;
   /** Known facts about files, which then need not be read. */
   readonly originals?: Originals | undefined;
@@ -187,7 +185,7 @@ export class Resolving {
       yield;
     }
     yield* programs.finishInSteps();
-    const brought = context.packages?.({ ...resolution, sysroot: sources }, requested);
+    const brought = context.packages?.(resolution, requested);
     if (brought !== undefined) addWanted(resolution, brought);
     const warnings = [...added, ...(brought?.warnings ?? [])];
     return new Resolving({ request, context, resolution, requested, warnings, brought });
@@ -382,7 +380,7 @@ function addLdSoCache(
  * and users name programs by either path (file-hierarchy(7)).
  */
 function addMergedUsrLinks(sysroot: Sysroot, files: FileCollection): void {
-  for (const path of MERGED_USR_LINKS) {
+  for (const path of TOP_LINKS) {
     const trace = sysroot.trace(path);
     if (isTrace(trace) && trace.links.length > 0 && files.has(trace.path)) {
       files.add(trace, { kind: 'merged-usr' });

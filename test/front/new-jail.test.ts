@@ -23,14 +23,7 @@ import { type ExecOptions, exec, type Finished, jailbuild } from '../support/cli
 import { needs, needsRoot } from '../support/need.js';
 import { until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
-import {
-  CountingFront,
-  childrenOf,
-  FRONT,
-  NEEDS_FRONT,
-  type Running,
-  startFront,
-} from './support.js';
+import { CountingFront, FRONT, NEEDS_FRONT, stopFrontAt } from './support.js';
 
 const directory = tempDir();
 const [sysroot, jails] = [`${directory}/sysroot`, `${directory}/jails`];
@@ -403,61 +396,17 @@ describe('a build of a new jail, repeated', { ...NEEDS_FRONT, ...needs('sh') }, 
   );
 });
 
-/** A front that strace(1) has stopped at a system call. */
-interface Stopped extends Running {
-  readonly front: number;
-  /** Lets it continue to its end. */
-  finish(): Promise<{
-    readonly status: number | null;
-    readonly stdout: string;
-    readonly stderr: string;
-  }>;
-}
-
 describe('a build of a new jail without Node, stopped', {
   ...NEEDS_FRONT,
   ...needs('sh', 'strace'),
 }, () => {
   const OPTIONS = ['--no-sync'];
 
-  /** Stops a build at the first call of a kind. */
-  async function stopAt(t: TestContext, call: string, jail: string): Promise<Stopped> {
-    const trace = `${directory}/trace-${path.basename(jail)}`;
-    const running = startFront(words(jail, ...OPTIONS), { env: counting.env }, [
-      ...['strace', '-f', '-o', trace, '-e', `trace=${call}`],
-      ...['-e', `inject=${call}:signal=SIGSTOP:when=1`],
-    ]);
-    let hasEnded = false;
-    void running.ended.then(() => {
-      hasEnded = true;
+  const stopAt = (t: TestContext, call: string, jail: string) =>
+    stopFrontAt(t, call, words(jail, ...OPTIONS), {
+      env: counting.env,
+      trace: `${directory}/trace-${path.basename(jail)}`,
     });
-    await until(
-      () => existsSync(trace) && readFileSync(trace, 'utf8').includes('stopped by SIGSTOP'),
-      'the build is stopped',
-    );
-    const [front] = childrenOf(running.pid);
-    assert.ok(front !== undefined);
-    t.after(() => {
-      if (!hasEnded) process.kill(front, 'SIGKILL');
-    });
-    const finish = async () => {
-      // Each thread stops at its first call.
-      await until(() => {
-        if (!hasEnded) tryTo(() => process.kill(front, 'SIGCONT'));
-        return hasEnded;
-      }, 'the build ends');
-      return running.ended;
-    };
-    return { ...running, front, finish };
-  }
-
-  const tryTo = (action: () => void) => {
-    try {
-      action();
-    } catch (error) {
-      assert.equal((error as NodeJS.ErrnoException).code, 'ESRCH');
-    }
-  };
 
   test('begins again in Node if a source has changed since it was checked', async (t) => {
     await repeated(...OPTIONS);

@@ -2,6 +2,8 @@ import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 
 /** Root directories that may be links on a merged-/usr distribution. */
 export const TOP_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
+/** Matches what the merge of /usr put before a path. */
+const MERGED = new RegExp(`^/usr(?=(${TOP_LINKS.join('|')})/)`);
 
 /**
  * Returns the names by which a package database may know files: their own paths, and those through
@@ -23,6 +25,11 @@ export function databaseNames(sysroot: Sysroot, paths: readonly string[]): Map<s
   }
   for (const path of paths) names.set(path, path);
   return names;
+}
+
+/** Returns a path as packages from before the merge of /usr name it. */
+export function unmerged(path: string): string {
+  return path.replace(MERGED, '');
 }
 
 /** Returns the text of a file of the sysroot; undefined if there is none. */

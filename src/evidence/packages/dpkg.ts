@@ -37,7 +37,6 @@ interface Opened {
    * index is kept.
    */
   readonly state: string | undefined;
-  readonly kept: DpkgIndex | undefined;
 }
 
 /**
@@ -54,19 +53,18 @@ export class DpkgDatabase implements PackageDatabase {
   readonly #packages = new Map<string, InstalledPackage[]>();
   readonly #listOf = new Map<InstalledPackage, string>();
   readonly #files = new Map<InstalledPackage, readonly string[]>();
+  #isKeptRead = false;
   #lists: ReadonlySet<string> | undefined;
   #bytes: Buffer | undefined;
   #table: StatusTable | undefined;
   #index: PathLists | undefined;
   #diversions: Diversions | undefined;
 
-  private constructor({ sysroot, status, parts, state, kept }: Opened) {
+  private constructor({ sysroot, status, parts, state }: Opened) {
     this.#sysroot = sysroot;
     this.#statusPath = status;
     this.#parts = parts;
     this.#state = state;
-    this.#table = kept?.status;
-    this.#index = kept?.paths;
   }
 
   /**
@@ -87,17 +85,19 @@ export class DpkgDatabase implements PackageDatabase {
     if (status === undefined && parts.size === 0) return undefined;
     const isKept = status !== undefined && sysroot.prefix === '' && parts.size === 0;
     const state = isKept ? stateOf(found, sysroot.trace(`${DATABASE}/info`)) : undefined;
-    const kept = state === undefined ? undefined : indexOf(state);
-    const database = new DpkgDatabase({ sysroot, status, parts, state, kept });
-    // No index of a damaged status file is kept.
-    if (kept === undefined && status !== undefined && isDamaged(database.#status())) {
+    const database = new DpkgDatabase({ sysroot, status, parts, state });
+    if (
+      status !== undefined &&
+      !beginsWithPackage(sysroot, status) &&
+      isDamaged(database.#status())
+    ) {
       return `${DATABASE}/status: is damaged: its packages are ignored`;
     }
     return database;
   }
 
   get stamps(): readonly string[] | undefined {
-    if (this.#state === undefined) return undefined;
+    if (this.#statusPath === undefined || this.#parts.size > 0) return undefined;
     // dpkg replaces these files, and the status file with each change of a list.
     const files = ['status', 'status.d', 'info', 'diversions', 'arch'];
     return [...files.map((name) => `${DATABASE}/${name}`), ...TOP_LINKS];
@@ -232,8 +232,18 @@ export class DpkgDatabase implements PackageDatabase {
   }
 
   #stanzas(): StatusTable {
+    this.#readKept();
     this.#table ??= StatusTable.of(this.#status(), (field) => dpkgRelations(field).flat());
     return this.#table;
+  }
+
+  /** Most requests are answered without the index; reading it takes a millisecond. */
+  #readKept(): void {
+    if (this.#isKeptRead) return;
+    this.#isKeptRead = true;
+    const kept = this.#state === undefined ? undefined : indexOf(this.#state);
+    this.#table = kept?.status;
+    this.#index = kept?.paths;
   }
 
   #findList(installed: InstalledPackage): string | undefined {
@@ -247,6 +257,7 @@ export class DpkgDatabase implements PackageDatabase {
   }
 
   #hasList(file: string): boolean {
+    this.#readKept();
     if (this.#index === undefined) {
       return isTrace(this.#sysroot.trace(`${DATABASE}/info/${file}`));
     }
@@ -289,6 +300,7 @@ export class DpkgDatabase implements PackageDatabase {
    * s.
    */
   #paths(): PathLists {
+    this.#readKept();
     if (this.#index !== undefined) return this.#index;
     if (this.#state !== undefined && latest?.state === this.#state) {
       // Another database of this process has built it.
@@ -346,6 +358,13 @@ function indexOf(state: string): DpkgIndex | undefined {
   const index = keptIndex(state);
   if (index !== undefined) latest = { state, index };
   return index;
+}
+
+const FIRST = Buffer.from('Package: ');
+
+/** Returns whether a status file begins as most do, which takes less time than searching it. */
+function beginsWithPackage(sysroot: Sysroot, status: string): boolean {
+  return sysroot.readStart({ path: status }, Buffer.alloc(FIRST.length)).equals(FIRST);
 }
 
 /** Returns whether a status file contains text but no package. */

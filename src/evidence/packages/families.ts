@@ -70,11 +70,15 @@ export class PackageFamilies {
         if (sourceOf(other) === sourceOf(member)) members.add(other);
       }
       for (const other of this.#related(member, depends)) {
-        const isOfScripts =
+        // Whether a package has modules is asked last: it may take a look at each of them.
+        const isOfScripts = () =>
           isForAll(member) || scripted.includes(member) || this.#isModules(member);
-        const isModules = this.#isModules(other) || isOfLanguage(other);
-        if (this.isData(other) || (isOfScripts && isModules)) members.add(other);
-        else if (this.#hasFile(other, TYPELIB) && (isOfScripts || this.#hasFile(member, TYPELIB))) {
+        const isModules = () => isOfLanguage(other) || this.#isModules(other);
+        if (this.isData(other) || (isOfScripts() && isModules())) members.add(other);
+        else if (
+          this.#hasFile(other, TYPELIB) &&
+          (this.#hasFile(member, TYPELIB) || isOfScripts())
+        ) {
           members.add(other);
         }
       }

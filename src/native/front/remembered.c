@@ -31,18 +31,6 @@ static bool is_roots_directory(int at, const char *path)
 	       is_roots(&stat);
 }
 
-static bool is_safe_place(void)
-{
-	char path[] = DIRECTORY;
-
-	for (char *slash = path; (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
-		*slash = '\0';
-		if (!is_roots_directory(AT_FDCWD, path))
-			return false;
-	}
-	return is_roots_directory(AT_FDCWD, path);
-}
-
 /* FNV-1a, for the file's name; its content identifies the root. */
 static uint64_t hash_path(const char *path)
 {
@@ -72,24 +60,19 @@ static bool stamp_record(const char *root, char text[STAMP_SIZE])
 	return good;
 }
 
+/* Maps the file of a root. Only root runs this, so that nobody else can have written it. */
 static bool read_fields(const char *root, struct fields *fields)
 {
-	static char bytes[MAX_SIZE];
-	char path[PATH_MAX];
+	char name[17];
 	struct stat stat;
+	int directory = open_safe_directory(DIRECTORY);
 
-	snprintf(path, sizeof(path), DIRECTORY "/%016llx", (unsigned long long)hash_path(root));
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
+	if (directory < 0)
 		return false;
-	ssize_t count = -1;
-	if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && is_roots(&stat))
-		count = read(fd, bytes, sizeof(bytes));
-	close(fd);
-	if (count <= 0 || count == sizeof(bytes) || bytes[count - 1] != '\0')
-		return false;
-	*fields = (struct fields){ bytes, bytes + count };
-	return true;
+	snprintf(name, sizeof(name), "%016llx", (unsigned long long)hash_path(root));
+	bool good = map_file(directory, name, fields, &stat);
+	close(directory);
+	return good;
 }
 
 /* Returns whether the stored arguments belong to this program, this root and its current record. */
@@ -135,7 +118,7 @@ bool read_defaults(const struct start *start, const char *root, struct defaults 
 	struct fields fields;
 	size_t size;
 
-	if (!is_safe_place() || !read_fields(root, &fields) || !are_current(start, root, &fields) ||
+	if (!read_fields(root, &fields) || !are_current(start, root, &fields) ||
 	    !take_number(&fields, MAX_SIZE, &size) || size != (size_t)(fields.end - fields.at))
 		return false;
 	if (!take_parts(&fields, defaults) || !take_list(&fields, &defaults->common) ||

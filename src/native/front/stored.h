@@ -47,9 +47,11 @@ bool print(int fd, const char *text, size_t length, size_t *written);
 /* key.c: names everything that a command depends on besides files, except for the word at an index above 0. */
 bool make_key(char key[KEY_SIZE], int argc, char **argv, int left_out);
 
-/* cache.c */
+/* safe_directory.c */
 /* Opens a directory on whose path nobody else can change anything; returns -1 for any other. */
 int open_safe_directory(const char *path);
+
+/* cache.c */
 /* Opens a directory of the cache; returns -1 if there is none that is safe. */
 int open_cache(const char *name);
 /* Maps a file that only the caller and root can have written. */

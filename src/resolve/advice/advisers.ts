@@ -5,19 +5,20 @@ import type { Sysroot } from '../../fs/sysroot.js';
 import type { Resolution } from '../additions.js';
 import type { FoundProgram } from '../find-program.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
-import { Adviser } from './advise.js';
+import { adviceOnProgram } from './advise.js';
+import { AdviceContext, type HostPackages } from './context.js';
 import { AskedJail, type JailContents } from './jail-contents.js';
 import { MentionedNames } from './mentioned-names.js';
 import type { FileContents } from './program-parts.js';
 import type { Weighed } from './script-advice.js';
+import { ownProgramIn } from './script-programs.js';
 import type { Verdicts } from './verdicts.js';
 
-/** Makes an adviser for each program, so that what the advice on it depends on is known. */
+/** Advises on each program by itself, so that what the advice on it depends on is known. */
 export class Advisers {
   readonly #probe: Sysroot;
   readonly #jail: JailContents;
-  readonly #database: PackageDatabase | undefined;
-  readonly #families: PackageFamilies | undefined;
+  readonly #packages: HostPackages | undefined;
   readonly #contents: FileContents;
 
   constructor(
@@ -28,8 +29,7 @@ export class Advisers {
   ) {
     this.#probe = probe;
     this.#jail = jail;
-    this.#database = database;
-    this.#families = database && new PackageFamilies(probe, database);
+    this.#packages = database && { database, families: new PackageFamilies(probe, database) };
     const mentions = new MentionedNames(sysroot);
     this.#contents = { root: sysroot, strings: programs.strings, mentions };
   }
@@ -38,12 +38,12 @@ export class Advisers {
   adviceOn(program: FoundProgram, verdicts: Verdicts | undefined): readonly Weighed[] {
     const part = this.#probe.part();
     const jail = new AskedJail(this.#jail);
-    const stamps = this.#database?.stamps;
+    const stamps = this.#packages?.database.stamps;
     const { trace } = program;
     const seen = [...(stamps ?? []), trace.path, ...trace.links.map(({ path }) => path)];
     for (const path of seen) part.typeOf(path);
     try {
-      const advice = this.#adviser(part, jail).adviceOn(program);
+      const advice = adviceOnProgram(program, this.#context(part, jail));
       if (stamps !== undefined) verdicts?.keep(program, { advice, part, jail, stamps });
       return advice;
     } catch (error) {
@@ -54,13 +54,12 @@ export class Advisers {
 
   /** Returns the program that a computed command of a script probably is. */
   readonly gaps = (gap: ScriptGap) =>
-    this.#adviser(this.#probe, new AskedJail(this.#jail)).ownProgramIn(gap);
+    ownProgramIn(gap, this.#context(this.#probe, new AskedJail(this.#jail)));
 
-  #adviser(probe: Sysroot, jail: AskedJail): Adviser {
-    return new Adviser({
+  #context(probe: Sysroot, jail: AskedJail): AdviceContext {
+    return new AdviceContext({
       probe,
-      database: this.#database,
-      families: this.#families,
+      packages: this.#packages,
       jail,
       contents: this.#contents,
     });

@@ -1,13 +1,15 @@
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import type { Trace } from '../../fs/sysroot.js';
+import { SELDOM_LOADED } from '../packages/library-modules.js';
 
+const OTHER_NOISE =
+  /\/(XErrorDB|X11\/locale|conf\.avail|[\w-]+\.d|alsa(-lib)?|locale|terminfo|zoneinfo|zsh\/vendor-functions|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|binfmts)(\/|$)/;
 /**
  * Paths that many programs name through their libraries and do not need, or that other options
- * add: optional caches and databases, modules of engines, plug-ins of name services, time zones, and
- * directories to which other packages add (`*.d`).
+ * add: modules that few load, optional caches and databases, plug-ins of name services, time zones,
+ * and directories to which other packages add (`*.d`).
  */
-export const NOISE =
-  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zoneinfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)/;
+export const NOISE = new RegExp(`${SELDOM_LOADED.source}|${OTHER_NOISE.source}`);
 export const CONFIGURATION = /^\/etc(\/|$)/;
 /** Directories in which programs are looked up. */
 const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;

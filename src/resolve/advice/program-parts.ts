@@ -63,8 +63,7 @@ export class ProgramParts {
       for (const path of this.librariesOf(elf)) {
         if (seen.has(path)) continue;
         seen.add(path);
-        if (!embeds && !this.ownersOfLibrary(path).some((owner) => sources.has(sourceOf(owner))))
-          continue;
+        if (!embeds && !this.isOfSource(path, sources)) continue;
         const library = this.#probe.trace(path);
         if (isTrace(library)) objects.push(library);
       }
@@ -97,8 +96,7 @@ export class ProgramParts {
   }
 
   #isOfOneSource(one: string, other: string): boolean {
-    const sources = new Set(this.ownersOfLibrary(one).map(sourceOf));
-    return this.ownersOfLibrary(other).some((owner) => sources.has(sourceOf(owner)));
+    return this.isOfSource(other, new Set(this.ownersOfLibrary(one).map(sourceOf)));
   }
 
   /** Returns the path of the library of a name if an object needs it, directly or through others. */
@@ -123,6 +121,11 @@ export class ProgramParts {
       this.#linked.set(path, owners);
     }
     return owners;
+  }
+
+  /** Returns whether a library is of one of the given source packages. */
+  isOfSource(library: string, sources: ReadonlySet<string>): boolean {
+    return this.ownersOfLibrary(library).some((owner) => sources.has(sourceOf(owner)));
   }
 
   /** Returns the first words of command lines in a program's data, if it runs such lines. */

@@ -1,37 +1,24 @@
 import { createHash } from 'node:crypto';
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { errnoOf } from '../../errors.js';
-import type { FileStat } from '../../fs/file-view.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { FoundProgram } from '../find-program.js';
 import type { KeptFiles } from '../process/kept-files.js';
+import { packed, unpacked } from '../process/packed-text.js';
+import { isUnchanged, type SeenFiles, seenBy } from '../process/seen-files.js';
 import type { AskedJail, JailContents } from './jail-contents.js';
 import type { Weighed } from './script-advice.js';
 
 /** Bounds of what is kept for a program: paths looked at, and characters. */
 const MAX_PATHS = 2_000;
 const MAX_TEXT = 64 << 10;
-/** Shorter texts, in characters, are faster to read as they are. */
-const MIN_PACKED = 6_000;
 /** For how many jails the advice on a program is kept: with its package, without, beside others. */
 const MAX_JAILS = 3;
 
 /** Advice on a program, with everything that it depends on but the program itself. */
-interface Verdict {
+interface Verdict extends SeenFiles {
   readonly advice: readonly Weighed[];
   /** Questions about the jail, and the answers. */
   readonly asked: Readonly<Record<string, string>>;
-  /** What was looked up on the host, without links on the way. */
-  readonly paths: readonly string[];
-  /** Of the package database, which was read as well. */
-  readonly stamps: readonly string[];
-  /** Directories whose names were read. */
-  readonly lists: readonly string[];
-  /** Of the attributes of these paths, and the names in these directories. */
-  readonly digest: string;
 }
-
-type Seen = Pick<Verdict, 'paths' | 'stamps' | 'lists'>;
 
 /** Keeps the advice of this run for later ones. */
 export type AdviceStore = Pick<KeptFiles, 'advice' | 'addAdvice' | 'isSettled'>;
@@ -62,23 +49,15 @@ export class Verdicts {
   recall(program: FoundProgram): readonly Weighed[] | undefined {
     const verdict = this.#verdictsOn(program).find(({ asked }) => this.#isAnswered(asked));
     if (verdict === undefined) return undefined;
-    return digestOf(this.#probe, verdict) === verdict.digest ? verdict.advice : undefined;
+    return isUnchanged(this.#probe, verdict) ? verdict.advice : undefined;
   }
 
   /** Keeps the advice on a program, unless something that it depends on may have changed meanwhile. */
   keep(program: FoundProgram, { part, jail, stamps, advice }: Found): void {
-    const observed = part.observed();
-    if (observed === undefined) return;
-    const { found, absent, lists } = observed;
-    for (const [path, stat] of found) {
-      const isCompared = stat.type !== 'directory' || stamps.includes(path);
-      if (isCompared && !this.#kept.isSettled(stat)) return;
-    }
-    const seen = { paths: [...found.keys(), ...absent], stamps, lists: [...lists.keys()] };
-    const digest = digestOf(part, seen);
-    if (digest === undefined || seen.paths.length > MAX_PATHS) return;
+    const seen = seenBy(part, stamps, this.#kept, MAX_PATHS);
+    if (seen === undefined) return;
     const asked = Object.fromEntries(jail.asked);
-    const verdict: Verdict = { advice, asked, ...seen, digest };
+    const verdict: Verdict = { advice, asked, ...seen };
     const others = this.#verdictsOn(program).filter((other) => !this.#isAnswered(other.asked));
     const all = [verdict, ...others].slice(0, MAX_JAILS);
     const text = packed(JSON.stringify(all));
@@ -99,43 +78,9 @@ export class Verdicts {
   }
 }
 
-function packed(json: string): string {
-  return json.length < MIN_PACKED ? json : deflateRawSync(json).toString('base64');
-}
-
-/** An array in JSON begins with what is not a character of base64. */
-function unpacked(text: string): string {
-  return text.startsWith('[') ? text : inflateRawSync(Buffer.from(text, 'base64')).toString();
-}
-
 /** Returns a name for how a program was found: advice depends on its names, and on the owners of links. */
 function nameOf({ as, trace }: FoundProgram): string {
   const links = trace.links.map(({ path, last }) => `${path}${last ? '' : '/'}`);
   const text = [as, trace.path, ...links].join('\0');
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
-}
-
-/** @returns undefined if something cannot be inspected */
-function digestOf(sysroot: Sysroot, { paths, stamps, lists }: Seen): string | undefined {
-  const hash = createHash('sha256');
-  try {
-    for (const path of paths) hash.update(`${permissionsOrStamp(sysroot.lstat(path))}\n`);
-    for (const path of stamps) hash.update(`${stampOf(sysroot.lstat(path))}\n`);
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return undefined;
-  }
-  for (const path of lists) hash.update(`${sysroot.names(path).join('\0')}\n`);
-  return hash.digest('hex').slice(0, 32);
-}
-
-/** Of a directory, what was looked up in it is compared by itself. */
-function permissionsOrStamp(stat: FileStat | undefined): string {
-  return stat?.type === 'directory' ? `${stat.mode} ${stat.uid} ${stat.gid}` : stampOf(stat);
-}
-
-/** The change time cannot be set. */
-function stampOf(stat: FileStat | undefined): string {
-  if (stat === undefined) return '-';
-  return `${stat.identity} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
 }

@@ -1,10 +1,10 @@
 import type { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
-import { isTrace, type Trace } from '../../fs/sysroot.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
-import type { Resolution } from '../additions.js';
 import { isShell } from '../advice/shell.js';
+import type { ClosureSoFar } from './closure-so-far.js';
 
 /** The maximum size in bytes of a directory that is added whole because a program names it. */
 const MAX_NAMED_TREE = 64 << 20;
@@ -13,7 +13,9 @@ export const CONFIGURATION = /^\/(etc|var)\//;
 
 /** What the addition of packages uses. */
 export interface PackageSources {
-  readonly resolution: Resolution;
+  /** The root from which files are copied. */
+  readonly sysroot: Sysroot;
+  readonly closure: ClosureSoFar;
   readonly database: PackageDatabase;
   readonly families: PackageFamilies;
   /** Receives a sentence for each file that is left out. */
@@ -22,14 +24,16 @@ export interface PackageSources {
 
 /** Adds files of packages to a closure. */
 export class AddedFiles {
-  readonly #resolution: Resolution;
+  readonly #sysroot: Sysroot;
+  readonly #closure: ClosureSoFar;
   readonly #database: PackageDatabase;
   readonly #families: PackageFamilies;
   readonly #warnings: string[];
   readonly #dependencies = new Map<InstalledPackage, ReadonlySet<InstalledPackage>>();
 
-  constructor({ resolution, database, families, warnings }: PackageSources) {
-    this.#resolution = resolution;
+  constructor({ sysroot, closure, database, families, warnings }: PackageSources) {
+    this.#sysroot = sysroot;
+    this.#closure = closure;
     this.#database = database;
     this.#families = families;
     this.#warnings = warnings;
@@ -41,10 +45,9 @@ export class AddedFiles {
    * systems that have their language.
    */
   add(trace: Trace, reason: Reason, owner?: InstalledPackage): void {
-    const { files, programs } = this.#resolution;
     const { type, mode } = trace.stat;
     if (type === 'directory') {
-      if (trace.path !== '/') files.add(trace, reason);
+      if (trace.path !== '/') this.#closure.add(trace, reason);
       return;
     }
     if (type !== 'file') return;
@@ -54,8 +57,8 @@ export class AddedFiles {
       );
       return;
     }
-    files.add(trace, reason);
-    programs.addRunnable(trace, (interpreter) => this.#runsWith(interpreter, owner));
+    this.#closure.add(trace, reason);
+    this.#closure.addRunnable(trace, (interpreter) => this.#runsWith(interpreter, owner));
   }
 
   /** Adds a path and everything below it, unless that is large. */
@@ -73,7 +76,7 @@ export class AddedFiles {
 
   /** Returns everything below a directory; undefined if its files exceed the limit in bytes. */
   #below(directory: Trace, limit: number): Trace[] | undefined {
-    const { sysroot } = this.#resolution;
+    const sysroot = this.#sysroot;
     const found: Trace[] = [];
     let left = limit;
     const walk = (at: Trace): void => {
@@ -92,7 +95,7 @@ export class AddedFiles {
   }
 
   #runsWith(interpreter: Trace, owner: InstalledPackage | undefined): boolean {
-    if (isShell(interpreter.path) || this.#resolution.files.has(interpreter.path)) return true;
+    if (isShell(interpreter.path) || this.#closure.has(interpreter.path)) return true;
     if (owner === undefined) return false;
     let needed = this.#dependencies.get(owner);
     if (needed === undefined) {

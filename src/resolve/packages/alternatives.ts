@@ -1,3 +1,4 @@
+import { unmerged } from '../../evidence/packages/aliases.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 
 /** The directory of alternative links. */
@@ -13,6 +14,7 @@ export function alternativeLinks(sysroot: Sysroot): (path: string) => readonly s
   let names: ReadonlyMap<string, readonly string[]> | undefined;
   const placeOf = linkPlaces(sysroot);
   return (path) => {
+    // Links and packages have paths from before or after the merge of /usr.
     names ??= namesByTarget(sysroot);
     return (names.get(unmerged(path)) ?? []).flatMap((name) => placeOf(name) ?? []);
   };
@@ -30,11 +32,6 @@ function namesByTarget(sysroot: Sysroot): Map<string, readonly string[]> {
     names.set(target, [...(names.get(target) ?? []), name]);
   }
   return names;
-}
-
-/** The path as it was before the merge of /usr: links and packages have either form. */
-function unmerged(path: string): string {
-  return path.replace(/^\/usr(?=\/(s?bin|lib)\/)/, '');
 }
 
 /**

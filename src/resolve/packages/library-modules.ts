@@ -13,8 +13,12 @@ export const MODULE_FUNCTIONS: readonly string[] = [
  */
 const MODULE =
   /^(\/usr\/lib(?:32|64)?(?:\/[^/]+-linux-[^/]+)?\/(?![^/]+-linux-[^/]+\/)[^/]+)\/(?:.*\/)?[^/]+\.so$/;
-/** Modules that few programs load: engines, and those of services that the jail has not. */
-const SELDOM = /\/(engines-[\d.]+|ossl-modules|krb5|sasl2|gconv|systemd|debug)(\/|$)/;
+/**
+ * Modules that few programs load, or that other options add: engines, and those of services that
+ * jails do not have.
+ */
+export const SELDOM_LOADED =
+  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|sasl2|gconv|systemd|debug)(\/|$)/;
 /**
  * A library with at least this number of modules does its work through them; fewer are often additions, such
  * as input methods.
@@ -35,10 +39,15 @@ export function moduleDirectories(
   const counts = new Map<string, number>();
   for (const file of database.filesOf(owner) ?? []) {
     const [, directory] = MODULE.exec(file) ?? [];
-    if (directory === undefined || SELDOM.test(file)) continue;
+    if (directory === undefined || SELDOM_LOADED.test(file)) continue;
     counts.set(directory, (counts.get(directory) ?? 0) + 1);
   }
   return [...counts].map(([path, count]) => ({ path, count }));
+}
+
+/** Returns whether a package has modules, among its files. */
+export function hasModules(listed: readonly string[]): boolean {
+  return listed.some((file) => MODULE.test(file));
 }
 
 /** Returns whether an object opens modules, according to its imports. */

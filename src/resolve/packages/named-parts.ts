@@ -1,10 +1,10 @@
 import type { ElfFile } from '../../elf/types.js';
+import { unmerged } from '../../evidence/packages/aliases.js';
 import type { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
-import { isTrace, type Trace } from '../../fs/sysroot.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
-import type { Resolution } from '../additions.js';
 import {
   isShell,
   runsCommandLines,
@@ -15,6 +15,7 @@ import {
 import { mentionedProviders, PROVIDER_LIBRARY } from '../data/openssl.js';
 import type { FoundProgram } from '../find-program.js';
 import type { AddedFiles, PackageSources } from './added-files.js';
+import type { ClosureSoFar } from './closure-so-far.js';
 import { moduleDirectories, worksThrough } from './library-modules.js';
 import { madeConfiguration } from './made-configuration.js';
 import {
@@ -42,7 +43,8 @@ const USUAL_CHARSETS = ['ISO-8859-1', 'ISO-8859-15', 'UTF-16', 'UTF-32', 'CP1252
 
 /** Adds what programs and libraries name in their data from other packages. */
 export class NamedParts {
-  readonly #resolution: Resolution;
+  readonly #sysroot: Sysroot;
+  readonly #closure: ClosureSoFar;
   readonly #database: PackageDatabase;
   readonly #families: PackageFamilies;
   readonly #added: AddedFiles;
@@ -50,8 +52,9 @@ export class NamedParts {
   readonly charsets = new Set<string>();
   readonly locales = new Set<string>();
 
-  constructor({ resolution, database, families }: PackageSources, added: AddedFiles) {
-    this.#resolution = resolution;
+  constructor({ sysroot, closure, database, families }: PackageSources, added: AddedFiles) {
+    this.#sysroot = sysroot;
+    this.#closure = closure;
     this.#database = database;
     this.#families = families;
     this.#added = added;
@@ -63,17 +66,18 @@ export class NamedParts {
     family: ReadonlySet<InstalledPackage>,
     brought: ReadonlySet<InstalledPackage>,
   ): void {
-    const { sysroot, files, programs } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     const objects = this.#ownObjects(requested, family);
     const named = objects.flatMap((object) => {
-      const { elf, facts } = programs.read(object.stat.identity);
+      const { elf, facts } = closure.read(object.stat.identity);
       if (elf === undefined) {
         this.#addQuoted(object);
         this.#addDirectories(scriptDirectories(sysroot, object), object);
         return [];
       }
       const paths = this.#namedBy(object, elf);
-      this.#addDirectories(programs.strings.of(sysroot.probe, object, elf).paths, object);
+      this.#addDirectories(closure.stringsOf(sysroot.probe, object, elf).paths, object);
       const imports = facts?.imports ?? [];
       this.#addShell(startedShell(imports, paths), object.path);
       if (runsCommandLines(imports)) this.#addCommands(object, elf);
@@ -87,7 +91,7 @@ export class NamedParts {
       return paths.map((path) => ({ ...path, by: object.path, starts }));
     });
     const absent = named.filter(
-      ({ trace }) => trace.stat.type === 'directory' || !files.has(trace.path),
+      ({ trace }) => trace.stat.type === 'directory' || !closure.has(trace.path),
     );
     const owners = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     const allowed = this.#allowedOwners(family);
@@ -111,12 +115,13 @@ export class NamedParts {
 
   /** Adds a program of every system that another one names by path; shells are added as such. */
   #addNamedProgram(name: string, by: string): void {
-    const { sysroot, programs } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     if (!PROGRAM.test(name) || isShell(name)) return;
     const trace = sysroot.trace(name);
     if (!isTrace(trace)) return;
-    programs.addCommand(trace, { kind: 'command', by, name });
-    const { elf } = programs.read(trace.stat.identity);
+    closure.addCommand(trace, { kind: 'command', by, name });
+    const { elf } = closure.read(trace.stat.identity);
     const [owner] = this.#database.ownersOf([trace.path]).get(trace.path) ?? [];
     if (elf === undefined || owner === undefined) return;
     // Its own tables, which it may not work without.
@@ -134,7 +139,7 @@ export class NamedParts {
     const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
     for (const { name, trace } of named) {
       if (!listed.get(trace.path)?.includes(owner)) continue;
-      const found = this.#resolution.sysroot.trace(name);
+      const found = this.#sysroot.trace(name);
       if (!isTrace(found) || !isRunTimeFile(found.path)) continue;
       this.#added.addTree(found, { kind: 'named', by: object.path, package: owner.name });
     }
@@ -142,11 +147,12 @@ export class NamedParts {
 
   /** Adds directories for temporary files that a program names, without their content. */
   #addDirectories(named: readonly string[], { path: by }: Trace): void {
-    const { sysroot, files } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     for (const path of TEMPORARY) {
       const found = named.includes(path) ? sysroot.trace(path) : undefined;
       if (found === undefined || !isTrace(found) || found.stat.type !== 'directory') continue;
-      files.add(found, { kind: 'named', by, package: 'base-files' });
+      closure.add(found, { kind: 'named', by, package: 'base-files' });
     }
   }
 
@@ -155,14 +161,15 @@ export class NamedParts {
    * packages than the programs' scripts and tables.
    */
   #addDataOfLibraries(family: ReadonlySet<InstalledPackage>): void {
-    const { sysroot, files, programs } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     const base = this.#families.base();
-    for (const [path, owners] of this.#database.ownersOf(files.withReason('needed'))) {
+    for (const [path, owners] of this.#database.ownersOf(closure.withReason('needed'))) {
       const owner = owners.find((item) => !base.has(item));
       if (owner === undefined || !this.#hasData(owner)) continue;
       const library = sysroot.trace(path);
       if (!isTrace(library)) continue;
-      const { elf } = programs.read(library.stat.identity);
+      const { elf } = closure.read(library.stat.identity);
       if (elf === undefined) continue;
       // Other packages add modules to its directories, too.
       this.#addModules(owner, library, elf);
@@ -176,10 +183,11 @@ export class NamedParts {
    * through which it works: compilers put names into instructions, and libraries compose them.
    */
   #addModules(owner: InstalledPackage, library: Trace, elf: ElfFile): void {
-    const { sysroot, programs } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     const directories = moduleDirectories(this.#database, owner);
     if (directories.length === 0) return;
-    const { facts } = programs.read(library.stat.identity);
+    const { facts } = closure.read(library.stat.identity);
     const mentions = mentionsOf(sysroot, library, elf);
     for (const directory of directories) {
       const found = sysroot.trace(directory.path);
@@ -192,17 +200,18 @@ export class NamedParts {
 
   /** Adds what programs and libraries name of the configuration that installations made. */
   #addConfigured(requested: readonly FoundProgram[]): void {
-    const { sysroot, files, programs } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     const base = this.#families.base();
-    const paths = [...requested.map(({ trace }) => trace.path), ...files.withReason('needed')];
+    const paths = [...requested.map(({ trace }) => trace.path), ...closure.withReason('needed')];
     for (const [path, owners] of this.#database.ownersOf(paths)) {
       const made = owners
         .filter((owner) => !base.has(owner))
         .flatMap((owner) => madeConfiguration(sysroot, owner, this.#database))
-        .filter((file) => !files.has(file.path));
+        .filter((file) => !closure.has(file.path));
       const object = sysroot.trace(path);
       if (made.length === 0 || !isTrace(object)) continue;
-      const { elf } = programs.read(object.stat.identity);
+      const { elf } = closure.read(object.stat.identity);
       if (elf === undefined) continue;
       const named = new Set(this.#namedBy(object, elf).map(({ trace }) => trace.path));
       const [owner] = owners;
@@ -215,8 +224,11 @@ export class NamedParts {
 
   /** Adds the providers of OpenSSL that a program or library loads by name. */
   #addProviders(object: Trace, elf: ElfFile): void {
-    const { sysroot, files } = this.#resolution;
-    const library = files.withReason('needed').find((path) => baseName(path) === PROVIDER_LIBRARY);
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
+    const library = closure
+      .withReason('needed')
+      .find((path) => baseName(path) === PROVIDER_LIBRARY);
     if (library === undefined) return;
     const [owner] = this.#database.ownersOf([library]).get(library) ?? [];
     if (owner === undefined) return;
@@ -228,10 +240,11 @@ export class NamedParts {
 
   /** Adds what a program that authenticates through PAM needs, without passwords. */
   #addAuthentication({ trace }: FoundProgram): void {
-    const { sysroot, files, programs } = this.#resolution;
-    const { elf, facts } = programs.read(trace.stat.identity);
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
+    const { elf, facts } = closure.read(trace.stat.identity);
     if (elf === undefined || facts?.imports.includes('pam_start') !== true) return;
-    const library = files.withReason('needed').find((path) => PAM_LIBRARY.test(path));
+    const library = closure.withReason('needed').find((path) => PAM_LIBRARY.test(path));
     if (library === undefined) return;
     const name = baseName(trace.path);
     const mentions = mentionsOf(sysroot, trace, elf);
@@ -247,7 +260,7 @@ export class NamedParts {
     const reason = { kind: 'named', by: library, package: owner.name } as const;
     for (const file of [...configuration, ...modules]) this.#added.add(file, reason);
     for (const module of modules) {
-      const read = programs.read(module.stat.identity).elf;
+      const read = closure.read(module.stat.identity).elf;
       if (read === undefined) continue;
       for (const { name: path } of this.#namedBy(module, read)) {
         const found = OF_MODULES.test(path) ? sysroot.trace(path) : undefined;
@@ -258,8 +271,9 @@ export class NamedParts {
 
   /** Returns the paths that a program or library names in its data. */
   #namedBy(object: Trace, elf: ElfFile): NamedPath[] {
-    const { sysroot, programs } = this.#resolution;
-    return namedPaths(sysroot.probe, object, programs.strings.of(sysroot.probe, object, elf));
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
+    return namedPaths(sysroot.probe, object, closure.stringsOf(sysroot.probe, object, elf));
   }
 
   #hasData(owner: InstalledPackage): boolean {
@@ -271,28 +285,30 @@ export class NamedParts {
   }
 
   #addShell(shell: string | undefined, by: string): void {
-    const trace = shell === undefined ? undefined : this.#resolution.sysroot.trace(shell);
+    const trace = shell === undefined ? undefined : this.#sysroot.trace(shell);
     if (shell === undefined || trace === undefined || !isTrace(trace)) return;
-    this.#resolution.programs.addWithReason(trace, { kind: 'command', by, name: shell });
+    this.#closure.addProgram(trace, { kind: 'command', by, name: shell });
   }
 
   #addOriginal(object: Trace): void {
-    const { sysroot, programs } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     const name = baseName(object.path);
     const original = originalOf(sysroot, name, this.#database);
     if (original === undefined) return;
     const reason = { kind: 'command', by: object.path, name: baseName(original.path) } as const;
-    programs.addCommand(original, reason);
+    closure.addCommand(original, reason);
   }
 
   /** Adds the basic programs that a script in a language other than the shell's runs by name. */
   #addQuoted(script: Trace): void {
-    const { sysroot, programs } = this.#resolution;
-    if (programs.shellScripts.some(({ trace }) => trace.path === script.path)) return;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
+    if (closure.isShellScript(script.path)) return;
     for (const [name, trace] of quotedCommands(sysroot, script, this.#database)) {
-      programs.addCommand(trace, { kind: 'command', by: script.path, name });
+      closure.addCommand(trace, { kind: 'command', by: script.path, name });
       // As tar starts programs that compress.
-      const { elf, facts } = programs.read(trace.stat.identity);
+      const { elf, facts } = closure.read(trace.stat.identity);
       const imports = facts?.imports ?? [];
       if (elf === undefined || !startsPrograms(imports)) continue;
       this.#addShell(startedShell(imports, this.#namedBy(trace, elf)), trace.path);
@@ -300,18 +316,20 @@ export class NamedParts {
   }
 
   #addCommands(object: Trace, elf: ElfFile): void {
-    const { sysroot, programs } = this.#resolution;
-    const { commands } = programs.strings.of(sysroot, object, elf);
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
+    const { commands } = closure.stringsOf(sysroot, object, elf);
     for (const [name, trace] of essentialCommands(sysroot, object, commands, this.#database)) {
-      programs.addCommand(trace, { kind: 'command', by: object.path, name });
+      closure.addCommand(trace, { kind: 'command', by: object.path, name });
     }
   }
 
   /** Returns the requested programs, and their libraries from their own packages. */
   #ownObjects(requested: readonly FoundProgram[], family: ReadonlySet<InstalledPackage>): Trace[] {
-    const { sysroot, files } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     const own = new Set([...family].flatMap((member) => this.#database.filesOf(member) ?? []));
-    const libraries = files.withReason('needed').flatMap((path) => {
+    const libraries = closure.withReason('needed').flatMap((path) => {
       const trace = sysroot.trace(path);
       return isTrace(trace) && trace.stat.type === 'file' && isListed(own, path) ? [trace] : [];
     });
@@ -319,9 +337,9 @@ export class NamedParts {
   }
 
   #allowedOwners(family: ReadonlySet<InstalledPackage>): ReadonlySet<InstalledPackage> {
-    const { files } = this.#resolution;
+    const closure = this.#closure;
     const base = this.#families.base();
-    const linked = [...this.#database.ownersOf(files.withReason('needed')).values()].flat();
+    const linked = [...this.#database.ownersOf(closure.withReason('needed')).values()].flat();
     const all = [
       ...this.#families.dependencies(family, Number.POSITIVE_INFINITY),
       ...linked.filter((owner) => !base.has(owner)),
@@ -332,5 +350,5 @@ export class NamedParts {
 
 /** Returns whether packages list a file, also by its path before the merge of /usr. */
 function isListed(own: ReadonlySet<string>, path: string): boolean {
-  return own.has(path) || own.has(path.replace(/^\/usr/, ''));
+  return own.has(path) || own.has(unmerged(path));
 }

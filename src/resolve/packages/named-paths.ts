@@ -2,11 +2,12 @@ import path from 'node:path';
 import { namesInStrings } from '../../elf/names-in-strings.js';
 import type { DataStrings } from '../../elf/path-strings.js';
 import type { ElfFile } from '../../elf/types.js';
-import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
+import type { PackageDatabase } from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { STANDARD_PATH } from '../../manifest/standard-path.js';
 import { baseName } from '../../text/base-name.js';
 import { lookUpProgram } from '../find-program.js';
+import { hasFewPrograms } from './package-programs.js';
 
 /** The maximum number of bytes read of a program. */
 const MAX_READ = 64 << 20;
@@ -87,9 +88,6 @@ export function essentialCommands(
 const MAX_PREFIX = 2;
 /** Shorter names of programs, in characters, are ends of others by chance. */
 const MIN_ORIGINAL = 4;
-/** The maximum number of programs of a package whose names are no words such as `sync`. */
-const FEW_PROGRAMS = 20;
-const PROGRAM = /^(\/usr)?\/s?bin\/[^/]+$/;
 
 /**
  * Returns the essential program of which a program is a variant, according to its name: `diff` for
@@ -108,12 +106,6 @@ export function originalOf(
       return original;
   }
   return undefined;
-}
-
-/** Returns whether a package has few programs, whose names are rather no words such as `sync`. */
-export function hasFewPrograms(owner: InstalledPackage, database: PackageDatabase): boolean {
-  const listed = database.filesOf(owner) ?? [];
-  return listed.filter((file) => PROGRAM.test(file)).length <= FEW_PROGRAMS;
 }
 
 /** Matches the first word of a quoted string. */

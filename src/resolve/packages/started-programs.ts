@@ -1,16 +1,17 @@
 import path from 'node:path';
+import { isStatic } from '../../elf/static.js';
 import type { ElfFile } from '../../elf/types.js';
 import type { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
-import { isTrace, type Trace } from '../../fs/sysroot.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
-import type { Resolution } from '../additions.js';
 import { startsByName, startsPrograms } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import type { AddedFiles, PackageSources } from './added-files.js';
+import type { ClosureSoFar } from './closure-so-far.js';
 import { type Mentions, mentionsOf, scriptMentions } from './named-paths.js';
-import { PROGRAM } from './package-programs.js';
+import { PROGRAM, programsOf } from './package-programs.js';
 
 /** A program that is found through a link, if at all. */
 const IN_OWN_DIRECTORY = /^\/usr\/lib\/.*\/bin\/[^/]+$/;
@@ -31,7 +32,8 @@ const MAX_STAGES = 8;
 
 /** Finds the packages whose programs others start. */
 export class StartedPrograms {
-  readonly #resolution: Resolution;
+  readonly #sysroot: Sysroot;
+  readonly #closure: ClosureSoFar;
   readonly #database: PackageDatabase;
   readonly #families: PackageFamilies;
   readonly #added: AddedFiles;
@@ -46,11 +48,12 @@ export class StartedPrograms {
 
   /** @param alternatives returns the links to a file that is chosen among alternatives */
   constructor(
-    { resolution, database, families }: PackageSources,
+    { sysroot, closure, database, families }: PackageSources,
     added: AddedFiles,
     alternatives: (path: string) => readonly string[],
   ) {
-    this.#resolution = resolution;
+    this.#sysroot = sysroot;
+    this.#closure = closure;
     this.#database = database;
     this.#families = families;
     this.#added = added;
@@ -99,7 +102,7 @@ export class StartedPrograms {
       for (const file of this.#database.filesOf(member) ?? []) {
         const [, name] = PROGRAM.exec(file) ?? [];
         if (name === undefined || !this.isMentioned(name)) continue;
-        const trace = this.#resolution.sysroot.trace(file);
+        const trace = this.#sysroot.trace(file);
         if (!isTrace(trace) || trace.stat.type !== 'file') continue;
         this.#added.add(trace, { kind: 'package', name: member.name }, member);
         added.push({ as: file, trace });
@@ -128,23 +131,24 @@ export class StartedPrograms {
   startedByLibraries(
     family: ReadonlySet<InstalledPackage>,
   ): { readonly member: InstalledPackage; readonly isNew: boolean }[] {
-    const { sysroot, files, programs } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     const base = this.#families.base();
     const started: { member: InstalledPackage; isNew: boolean }[] = [];
-    for (const [path, owners] of this.#database.ownersOf(files.withReason('needed'))) {
+    for (const [path, owners] of this.#database.ownersOf(closure.withReason('needed'))) {
       const owner = owners.find((item) => !base.has(item) && !family.has(item));
       const library = sysroot.trace(path);
       if (owner === undefined || !isTrace(library)) continue;
-      const { elf, facts } = programs.read(library.stat.identity);
+      const { elf, facts } = closure.read(library.stat.identity);
       if (elf === undefined || !startsPrograms(facts?.imports ?? [])) continue;
       // A suite is a package that depends on its parts: gnupg.
       const near = [...this.#families.dependencies([owner], 2)].filter(
-        (other) => this.#programsOf(other).length > 0,
+        (other) => programsOf(other, this.#database).length > 0,
       );
       if (near.length === 0) continue;
       const mentions = mentionsOf(sysroot, library, elf);
       for (const member of near) {
-        const names = new Set(this.#programsOf(member).filter((name) => mentions(name)));
+        const names = new Set(programsOf(member, this.#database).filter((name) => mentions(name)));
         if (names.size === 0) continue;
         this.#mentions.push((name) => names.has(name));
         this.#mentioned.clear();
@@ -152,10 +156,6 @@ export class StartedPrograms {
       }
     }
     return started;
-  }
-
-  #programsOf(member: InstalledPackage): string[] {
-    return (this.#database.filesOf(member) ?? []).flatMap((file) => PROGRAM.exec(file)?.[1] ?? []);
   }
 
   /** Returns the dependencies of packages outside these, also through packages without parts. */
@@ -188,13 +188,12 @@ export class StartedPrograms {
 
   /** Records the names by which programs may start others. */
   noteMentions(requested: readonly FoundProgram[]): void {
-    const { sysroot, programs } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     this.#mentioned.clear();
     for (const { trace } of requested) {
-      const { elf, facts } = programs.read(trace.stat.identity);
-      const isShellScript = programs.shellScripts.some(
-        (script) => script.trace.path === trace.path,
-      );
+      const { elf, facts } = closure.read(trace.stat.identity);
+      const isShellScript = closure.isShellScript(trace.path);
       if (isShellScript || startsByName(facts?.imports ?? [])) {
         for (const owner of this.#families.ownersOf(trace)) {
           if (!owner.isEssential) this.#drivers.add(owner);
@@ -220,7 +219,8 @@ export class StartedPrograms {
    * others.
    */
   #mentionsOfStages(driver: Trace): Mentions[] {
-    const { sysroot, programs } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     const found: Mentions[] = [];
     for (const owner of this.#families.ownersOf(driver)) {
       for (const file of this.#database.filesOf(owner) ?? []) {
@@ -229,7 +229,7 @@ export class StartedPrograms {
         if (trace === undefined || !isTrace(trace)) continue;
         if (trace.stat.type !== 'file' || (trace.stat.mode & 0o111) === 0) continue;
         this.#added.add(trace, { kind: 'package', name: owner.name }, owner);
-        const { elf } = programs.read(trace.stat.identity);
+        const { elf } = closure.read(trace.stat.identity);
         if (elf !== undefined && isStatic(elf)) found.push(mentionsOf(sysroot, trace, elf));
       }
     }
@@ -238,7 +238,7 @@ export class StartedPrograms {
 
   /** Returns what the modules of a script's own package mention, in which most of it may be. */
   #mentionsOfModules(script: Trace): Mentions[] {
-    const { sysroot } = this.#resolution;
+    const sysroot = this.#sysroot;
     const modules = this.#families
       .ownersOf(script)
       .flatMap((owner) => this.#database.filesOf(owner) ?? [])
@@ -253,12 +253,13 @@ export class StartedPrograms {
    * Returns whether a library of a program may start others for it, as libpipeline does for man.
    */
   #startsByLibrary(elf: ElfFile): boolean {
-    const { sysroot, files, programs } = this.#resolution;
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
     const wanted = new Set(elf.dynamic?.needed ?? []);
-    return files.withReason('needed').some((path) => {
+    return closure.withReason('needed').some((path) => {
       const library = sysroot.trace(path);
       if (!isTrace(library)) return false;
-      const { elf: read, facts } = programs.read(library.stat.identity);
+      const { elf: read, facts } = closure.read(library.stat.identity);
       const name = read?.dynamic?.soname ?? baseName(path);
       return wanted.has(name) && !LIBC.test(name) && startsPrograms(facts?.imports ?? []);
     });
@@ -275,8 +276,4 @@ export class StartedPrograms {
     }
     return known;
   }
-}
-
-function isStatic(elf: ElfFile): boolean {
-  return (elf.dynamic?.needed ?? []).length === 0;
 }

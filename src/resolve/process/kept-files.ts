@@ -12,6 +12,7 @@ import { type CleanFile, fileOfText, textOfFile } from './facts-text.js';
 /** The kinds of facts that only advice and packages need. */
 const STRINGS = ' strings';
 const ADVICE = ' advice ';
+const PACKAGES = ' packages ';
 
 /** ELF files as earlier runs have read them, which need not be opened again while they are unchanged. */
 export class KeptFiles {
@@ -70,6 +71,20 @@ export class KeptFiles {
   /** Adds advice, or replaces it; `name` as for {@link advice}. */
   addAdvice({ stat }: Trace, name: string, advice: string): void {
     this.#facts.replace(stat, advice, ADVICE + name);
+  }
+
+  /**
+   * Returns what packages bring to a request whose first program this is.
+   *
+   * @param name distinguishes the request, in ASCII characters
+   */
+  packages({ stat }: Trace, name: string): string | undefined {
+    return this.#facts.get(stat, PACKAGES + name);
+  }
+
+  /** Adds what packages bring, or replaces it; `name` as for {@link packages}. */
+  addPackages({ stat }: Trace, name: string, text: string): void {
+    this.#facts.replace(stat, text, PACKAGES + name);
   }
 
   /** Returns whether a file cannot have changed since it was inspected without another time. */
