@@ -82,6 +82,22 @@ function stateOf(jail: string): readonly (readonly unknown[])[] {
   });
 }
 
+/** Runs a command whose standard output is a full pipe that does not block, and reads it later. */
+const FULL_PIPE = `
+import os, subprocess, sys, time
+reader, writer = os.pipe()
+os.set_blocking(writer, False)
+filled = 0
+try:
+    while True: filled += os.write(writer, bytes(1 << 16))
+except BlockingIOError: pass
+process = subprocess.Popen(sys.argv[1:], stdout=writer)
+os.close(writer)
+time.sleep(.5)
+with open(reader, 'rb') as file: sys.stdout.buffer.write(file.read()[filled:])
+sys.exit(process.wait())
+`;
+
 const stageOf = (jail: string) => `${path.dirname(jail)}/.${path.basename(jail)}.jailbuild`;
 const record = (jail: string) => readFileSync(`${jail}/.jailbuild/record.json`, 'utf8');
 const lines = (text: string) => text.split('\n').sort();
@@ -303,6 +319,15 @@ describe('a build of a new jail, repeated', { ...NEEDS_FRONT, ...needs('sh') }, 
     assert.deepEqual([result.status, result.starts], [1, 1]);
     assert.match(result.stderr, /exists but is not a directory that only you own/);
     rmSync(stageOf(other), { recursive: true });
+  });
+
+  test('waits for room in a standard output that does not block', needs('python3'), async () => {
+    const { stdout } = await repeated('--no-sync');
+    const jail = fresh();
+    const command = [FRONT, ...words(jail, '--no-sync')];
+    const result = exec('python3', ['-c', FULL_PIPE, ...command], { env: counting.env });
+    assert.deepEqual([result.status, result.stdout, result.stderr], [0, stdout, '']);
+    isAsOfNode(jail);
   });
 
   test('begins nothing without descriptors for it', async () => {

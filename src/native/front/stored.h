@@ -41,7 +41,7 @@ bool is_whole(struct fields *fields);
 uint32_t checksum_of(uint32_t before, const char *at, const char *end);
 /* Writes a file's stamp as jail/record/record.ts does. */
 void write_stamp(char text[STAMP_SIZE], const struct stat *stat);
-/* Returns whether all is written, or the reader is gone. */
+/* Waits where a write would block; returns whether all is written, or the reader is gone. */
 bool print(int fd, const char *text, size_t length, size_t *written);
 
 /* key.c: names everything that a command depends on besides files, except for the word at an index above 0. */
