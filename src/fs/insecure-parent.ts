@@ -10,9 +10,25 @@ const MAX_LINKS = 40;
  * Returns the first directory or link on an absolute path, itself and what links lead to included, that others could
  * change, and why they could.
  */
-export function insecureParent(
-  existing: string,
-): { readonly path: string; readonly why: string } | undefined {
+export function insecureParent(existing: string): InsecureParent | undefined {
+  return parentsOf(existing).insecure;
+}
+
+/** A directory or link on a path that others could change, and why they could. */
+export interface InsecureParent {
+  readonly path: string;
+  readonly why: string;
+}
+
+/**
+ * Returns the same, and the directories that a group without other members may write to. Where such a directory has an
+ * access control list, these permissions are the most that the list grants (acl(5)), to whomever it names.
+ */
+export function parentsOf(existing: string): {
+  readonly insecure: InsecureParent | undefined;
+  readonly groupWritable: readonly string[];
+} {
+  const groupWritable: string[] = [];
   const uid = process.geteuid?.() ?? 0;
   const waiting = namesOf(existing);
   let directory = '/';
@@ -22,17 +38,20 @@ export function insecureParent(
     const stat = lstatSync(toBytes(at));
     const isLink = stat.isSymbolicLink();
     const why = isLink ? ownership(stat, uid) : insecurity(stat, uid);
-    if (why !== undefined) return { path: at, why };
+    if (why !== undefined) return { insecure: { path: at, why }, groupWritable };
     if (!isLink) {
+      if ((stat.mode & 0o1020) === 0o020) groupWritable.push(at);
       directory = at;
       continue;
     }
-    if (++links > MAX_LINKS) return { path: at, why: 'leads through too many links' };
+    if (++links > MAX_LINKS) {
+      return { insecure: { path: at, why: 'leads through too many links' }, groupWritable };
+    }
     const target = readLink(at);
     if (target.startsWith('/')) directory = '/';
     waiting.unshift(...namesOf(target));
   }
-  return undefined;
+  return { insecure: undefined, groupWritable };
 }
 
 function namesOf(file: string): string[] {

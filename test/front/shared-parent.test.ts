@@ -121,11 +121,29 @@ describe('a build without Node, where a group may write to the parent directory'
     });
   }
 
-  test('is left to Node if a list gives rights to others', async () => {
+  test('is left to Node, which refuses it, if a list lets others write', async () => {
     await repeated();
-    assert.equal(exec('setfacl', ['-m', `u:${ATTACKER}:rwx`, parent()]).status, 0);
+    const list = (entries: string) =>
+      assert.equal(exec('setfacl', ['-m', entries, parent()]).status, 0);
+    const refused = (who: string) => {
+      const jail = fresh();
+      const { starts, status, stderr } = counting.run(words(jail));
+      assert.deepEqual([starts, status], [1, 1]);
+      assert.ok(
+        stderr.includes(`${jail}: ${parent()} is writable by ${who}, by its access control`),
+        stderr,
+      );
+      assert.equal(existsSync(jail), false);
+    };
     try {
-      assert.equal(counting.run(words(fresh())).starts, 1);
+      list(`u:${ATTACKER}:rwx`);
+      refused(`uid ${ATTACKER}`);
+      list(`u:${ATTACKER}:rx,g:${ATTACKER}:rwx`);
+      refused(`gid ${ATTACKER}`);
+      // Without the right to write, and for root.
+      list(`u:${ATTACKER}:rx,g:${ATTACKER}:rx,u:0:rwx,m::rwx`);
+      const { starts, status } = counting.run(words(fresh()));
+      assert.deepEqual([starts, status], [1, 0]);
     } finally {
       exec('setfacl', ['-b', parent()]);
       chmodSync(parent(), 0o2775);
