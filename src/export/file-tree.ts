@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { HeldTree } from '../fs/held-tree.js';
-import { type Piece, type SparseFiles, stampOf, zeros } from '../fs/sparse-files.js';
+import { type Piece, type SparseFiles, zeros } from '../fs/sparse-files.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import type { WorkMeter } from '../manifest/work.js';
 
@@ -93,7 +93,8 @@ export class Chunks {
   }
 
   /**
-   * The content of a file, exactly as many bytes as its entry says, and of the digest that it may say.
+   * The content of a file, exactly as many bytes as its entry says, and of the digest that it may say. A file that is
+   * written to meanwhile would be partly its old and partly its new content.
    *
    * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED
    */
@@ -117,6 +118,8 @@ export class Chunks {
       this.#meter?.add(0, 1);
       const digest = hash === undefined ? undefined : `sha256:${hash.digest('hex')}`;
       if (digest !== entry.digest) throw changed(source);
+      const after = fstatSync(fd);
+      if (after.size !== size || after.mtimeMs !== stat.mtimeMs) throw changed(source);
     } finally {
       closeSync(fd);
     }
@@ -128,8 +131,6 @@ export class Chunks {
       if (piece.isHole) yield* this.#hole(piece.length, hash);
       else yield* this.#data(fd, piece, source, hash);
     }
-    // The hole was written to meanwhile.
-    if (stampOf(fstatSync(fd, { bigint: true })) !== stampOf(before)) throw changed(source);
   }
 
   *#data(

@@ -90,7 +90,7 @@ export async function acquire(
       target,
     );
   }
-  if (failure === 'EPERM' || failure === 'ENOTDIR' || failure === 'ELOOP') {
+  if (failure === 'ENOTDIR' || failure === 'ELOOP') {
     throw new JailbuildError(
       'TARGET_INSECURE',
       `${target}: ${directory} exists but is not a directory that only you own and can write to: remove it`,

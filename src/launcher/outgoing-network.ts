@@ -69,9 +69,14 @@ export interface Helper {
  * Connects the network namespace of a process to the outside and waits until that works. The helper ends with this
  * process, however it ends.
  *
+ * @param isGone returns whether the jail has ended or is to end; there is nothing to wait for then
  * @throws JailbuildError LAUNCHER_FAILED
  */
-export async function startHelper(network: OutgoingNetwork, pid: number): Promise<Helper> {
+export async function startHelper(
+  network: OutgoingNetwork,
+  pid: number,
+  isGone: () => boolean,
+): Promise<Helper> {
   const forwards = network.helper === 'slirp4netns' ? network.publish : [];
   // slirp4netns accepts forwards through a socket alone, whose name is needed until they are made.
   const directory = forwards.length === 0 ? undefined : makeOwnDirectory();
@@ -93,10 +98,11 @@ export async function startHelper(network: OutgoingNetwork, pid: number): Promis
     directory?.remove();
   };
   const before = Date.now();
-  while (!ended && !hasRoute(pid)) {
+  while (!ended && !hasRoute(pid) && !isGone()) {
     if (Date.now() - before > PATIENCE_MS) break;
     await wait(5);
   }
+  if (isGone()) return { stop };
   if (!hasRoute(pid)) {
     await stop();
     const said = (await running).all?.trim().split('\n').at(-1) ?? '';

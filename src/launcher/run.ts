@@ -138,11 +138,19 @@ async function start(
       resolver?.end(outgoing.resolverText(network));
       const pid = await childOf(streams[pipes.fd('info')]);
       try {
-        if (pid !== undefined) helper = await outgoing.startHelper(network, pid);
+        const isGone = () =>
+          started.exitCode !== null || started.signalCode !== null || signals.ending !== undefined;
+        if (pid !== undefined) helper = await outgoing.startHelper(network, pid, isGone);
       } catch (error) {
         started.kill('SIGKILL');
         await started;
         throw error;
+      }
+      // The command has not started, and the launcher waits as well.
+      if (signals.ending !== undefined) {
+        started.kill('SIGKILL');
+        await started;
+        return 128 + constants.signals[signals.ending];
       }
       block?.end('\n');
     }

@@ -240,6 +240,14 @@ describe('a file system that refuses writes', needsRoot('mount', 'umount'), () =
   });
 });
 
+test('a file system without new directories is reported as such', needsRoot('unshare'), () => {
+  const directory = tempDir();
+  const script = 'mount -t sysfs sysfs "$0" && exec "$@"';
+  const command = [process.execPath, JAILBUILD, `${directory}/jail`, 'env', '-q'];
+  const result = exec('unshare', ['--mount', 'sh', '-c', script, directory, ...command]);
+  assertRefused(result, /\/jail: operation not permitted$/m);
+});
+
 test('an unreadable program is reported', needsRoot('setpriv'), () => {
   const directory = tempDir();
   const secret = path.join(directory, 'secret');

@@ -231,13 +231,13 @@ describe('why', needsRoot('top', 'bash'), () => {
       mkdirSync(state);
       writeFileSync(
         path.join(state, RECORD_NAME),
-        Buffer.concat(
-          recordText({
+        Buffer.concat([
+          ...recordText({
             ...{ schema: RECORD_SCHEMA, version: '0', request: { programs: ['bash', 'top'] } },
             ...{ options: {}, found: [], kept: [], former: [] },
             manifest: parseManifest(planned.stdout, 'manifest'),
           }),
-        ),
+        ]),
       );
     }
     const entry = jailbuild(['why', jail, 'xterm']);

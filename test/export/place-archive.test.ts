@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   closeSync,
   ftruncateSync,
@@ -29,6 +29,7 @@ import { nativeProgram } from '../../src/fs/native-program.js';
 import type { Entry } from '../../src/manifest/manifest.js';
 import { fileTotals, WorkMeter } from '../../src/manifest/work.js';
 import { needsThat } from '../support/need.js';
+import { until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const NATIVE = needsThat(
@@ -165,6 +166,26 @@ describe('an archive that the native writer puts together', NATIVE, () => {
       const [part] = [{ tree, options: { skipDigest: true } }] as const;
       const to = { kind: 'tar', path: `${out}/archive`, compression: 'none' } as const;
       await assert.rejects(exportParts([part], to), { code, message: /^\/sub\/file: / });
+      assert.deepEqual(readdirSync(out), []);
+    });
+  }
+
+  for (const compression of ['none', 'gzip'] as const) {
+    test(`is not made of a source that is written to meanwhile: ${compression}`, async (t) => {
+      const source = tempDir();
+      writeFileSync(`${source}/file`, Buffer.alloc(64 * MIB));
+      const writes = 'while :; do printf x; done 1<>"$0"';
+      const writer = spawn('sh', ['-c', writes, `${source}/file`], { stdio: 'ignore' });
+      t.after(() => writer.kill('SIGKILL'));
+      const first = () => readFileSync(`${source}/file`).subarray(0, 1).toString();
+      await until(() => first() === 'x', 'the file is written to');
+      const out = tempDir();
+      const part = { tree: treeOf(source), options: { skipDigest: true } };
+      const to = { kind: 'tar', path: `${out}/archive`, compression } as const;
+      await assert.rejects(exportParts([part], to), {
+        code: 'SOURCE_CHANGED',
+        message: /^\/file: /,
+      });
       assert.deepEqual(readdirSync(out), []);
     });
   }

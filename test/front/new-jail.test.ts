@@ -23,14 +23,7 @@ import { type ExecOptions, exec, type Finished, jailbuild } from '../support/cli
 import { needs, needsRoot } from '../support/need.js';
 import { until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
-import {
-  CountingFront,
-  childrenOf,
-  FRONT,
-  NEEDS_FRONT,
-  type Running,
-  startFront,
-} from './support.js';
+import { CountingFront, FRONT, NEEDS_FRONT, stopFrontAt } from './support.js';
 
 const directory = tempDir();
 const [sysroot, jails] = [`${directory}/sysroot`, `${directory}/jails`];
@@ -88,6 +81,22 @@ function stateOf(jail: string): readonly (readonly unknown[])[] {
     return [name, mode, uid, gid];
   });
 }
+
+/** Runs a command whose standard output is a full pipe that does not block, and reads it later. */
+const FULL_PIPE = `
+import os, subprocess, sys, time
+reader, writer = os.pipe()
+os.set_blocking(writer, False)
+filled = 0
+try:
+    while True: filled += os.write(writer, bytes(1 << 16))
+except BlockingIOError: pass
+process = subprocess.Popen(sys.argv[1:], stdout=writer)
+os.close(writer)
+time.sleep(.5)
+with open(reader, 'rb') as file: sys.stdout.buffer.write(file.read()[filled:])
+sys.exit(process.wait())
+`;
 
 const stageOf = (jail: string) => `${path.dirname(jail)}/.${path.basename(jail)}.jailbuild`;
 const record = (jail: string) => readFileSync(`${jail}/.jailbuild/record.json`, 'utf8');
@@ -312,6 +321,15 @@ describe('a build of a new jail, repeated', { ...NEEDS_FRONT, ...needs('sh') }, 
     rmSync(stageOf(other), { recursive: true });
   });
 
+  test('waits for room in a standard output that does not block', needs('python3'), async () => {
+    const { stdout } = await repeated('--no-sync');
+    const jail = fresh();
+    const command = [FRONT, ...words(jail, '--no-sync')];
+    const result = exec('python3', ['-c', FULL_PIPE, ...command], { env: counting.env });
+    assert.deepEqual([result.status, result.stdout, result.stderr], [0, stdout, '']);
+    isAsOfNode(jail);
+  });
+
   test('begins nothing without descriptors for it', async () => {
     await repeated('--no-sync');
     const jail = fresh();
@@ -378,61 +396,17 @@ describe('a build of a new jail, repeated', { ...NEEDS_FRONT, ...needs('sh') }, 
   );
 });
 
-/** A front that strace(1) has stopped at a system call. */
-interface Stopped extends Running {
-  readonly front: number;
-  /** Lets it continue to its end. */
-  finish(): Promise<{
-    readonly status: number | null;
-    readonly stdout: string;
-    readonly stderr: string;
-  }>;
-}
-
 describe('a build of a new jail without Node, stopped', {
   ...NEEDS_FRONT,
   ...needs('sh', 'strace'),
 }, () => {
   const OPTIONS = ['--no-sync'];
 
-  /** Stops a build at the first call of a kind. */
-  async function stopAt(t: TestContext, call: string, jail: string): Promise<Stopped> {
-    const trace = `${directory}/trace-${path.basename(jail)}`;
-    const running = startFront(words(jail, ...OPTIONS), { env: counting.env }, [
-      ...['strace', '-f', '-o', trace, '-e', `trace=${call}`],
-      ...['-e', `inject=${call}:signal=SIGSTOP:when=1`],
-    ]);
-    let hasEnded = false;
-    void running.ended.then(() => {
-      hasEnded = true;
+  const stopAt = (t: TestContext, call: string, jail: string) =>
+    stopFrontAt(t, call, words(jail, ...OPTIONS), {
+      env: counting.env,
+      trace: `${directory}/trace-${path.basename(jail)}`,
     });
-    await until(
-      () => existsSync(trace) && readFileSync(trace, 'utf8').includes('stopped by SIGSTOP'),
-      'the build is stopped',
-    );
-    const [front] = childrenOf(running.pid);
-    assert.ok(front !== undefined);
-    t.after(() => {
-      if (!hasEnded) process.kill(front, 'SIGKILL');
-    });
-    const finish = async () => {
-      // Each thread stops at its first call.
-      await until(() => {
-        if (!hasEnded) tryTo(() => process.kill(front, 'SIGCONT'));
-        return hasEnded;
-      }, 'the build ends');
-      return running.ended;
-    };
-    return { ...running, front, finish };
-  }
-
-  const tryTo = (action: () => void) => {
-    try {
-      action();
-    } catch (error) {
-      assert.equal((error as NodeJS.ErrnoException).code, 'ESRCH');
-    }
-  };
 
   test('begins again in Node if a source has changed since it was checked', async (t) => {
     await repeated(...OPTIONS);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { exec, type Finished, jailbuild, PROJECT } from '../support/cli.js';
@@ -157,7 +158,9 @@ describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
         `${FIRST} mkdir -p ${helpers} && ln -sf ${helper} ${helpers}/slirp4netns && NOWHERE=${helpers}; ${WITHOUT_NODE} --network outgoing ${words}`,
       );
     const real = exec('sh', ['-c', 'command -v slirp4netns']).stdout.trim();
-    const leftHelpers = () => exec('ps', ['-C', 'slirp4netns', '-o', 'args=']).stdout;
+    /** Processes that have ended do not count: their parent may not wait for them. */
+    const leftHelpers = () =>
+      exec('ps', ['-C', 'slirp4netns', '-o', 'stat=,args=']).stdout.replace(/^Z.*\n/gm, '');
 
     test('does not start Node, and ends the helper', () => {
       const before_ = leftHelpers();
@@ -188,6 +191,54 @@ describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
       // Node may first say which start it takes (--verbose).
       assert.ok(byNode.stderr.endsWith(stderr), byNode.stderr);
     });
+
+    test('ends a helper that ignores requests to end', { timeout: 60_000 }, async () => {
+      const before_ = leftHelpers();
+      const helper = `${directory}/ignoring`;
+      writeFileSync(helper, `#!/bin/sh\ntrap "" TERM\nexec ${real} "$@"\n`, { mode: 0o755 });
+      const { status, stderr } = withHelper(helper, '-- sh -c "exit 7"');
+      assert.deepEqual([status, stderr], [7, '']);
+      await until(() => leftHelpers() === before_, 'the helper has ended');
+    });
+
+    for (const [how, command] of [
+      ['the front', '"$FRONT"'],
+      ['Node', `${process.execPath} ${path.join(PROJECT, 'dist/jailbuild.cjs')}`],
+    ]) {
+      for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGKILL'] as const) {
+        const whom = signal === 'SIGKILL' ? 'at its launcher' : 'at once';
+        test(`${how} ends with ${signal} ${whom} while a helper makes no network`, async (t) => {
+          const waiting = `${directory}/waiting`;
+          mkdirSync(waiting, { recursive: true });
+          const helper = '#!/bin/sh\nexec sleep 600\n';
+          writeFileSync(`${waiting}/slirp4netns`, helper, { mode: 0o755 });
+          const run = `PATH=${waiting}:$PATH; exec ${command} run "$JAIL" --network outgoing`;
+          const text = `${OWN_CACHE} ${FIRST} ${run} -- echo started`;
+          const child = spawn('unshare', ['--mount', 'sh', '-c', text], {
+            env: ENV,
+            stdio: ['ignore', 'pipe', 'pipe'],
+          });
+          const { pid = -1 } = child;
+          t.after(() => child.kill('SIGKILL'));
+          let said = '';
+          for (const stream of [child.stdout, child.stderr]) {
+            stream.on('data', (chunk: Buffer) => {
+              said += chunk;
+            });
+          }
+          const ended = new Promise((resolve) => child.once('close', (...all) => resolve(all)));
+          const isHelper = (one: number) => childrenOf(one).some((two) => nameOf(two) === 'sleep');
+          await until(() => childrenOf(pid).some(isHelper), 'the helper runs');
+          const begun = Date.now();
+          const launcher = childrenOf(pid).find((one) => !isHelper(one)) ?? -1;
+          process.kill(signal === 'SIGKILL' ? launcher : pid, signal);
+          assert.deepEqual(await ended, [128 + constants.signals[signal], null]);
+          assert.equal(said, '');
+          // A helper may take ten seconds.
+          assert.ok(Date.now() - begun < 8000);
+        });
+      }
+    }
 
     for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       test(`ends the helper after ${signal}`, async (t) => {

@@ -1,7 +1,10 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { TestContext } from 'node:test';
 import { type ExecOptions, exec, type Finished, JAILBUILD } from '../support/cli.js';
+import { until } from '../support/process.js';
 
 export const FRONT = path.join(path.dirname(JAILBUILD), `native/linux-${process.arch}/jailbuild`);
 
@@ -91,6 +94,65 @@ export function startFront(
     child.once('close', (status, signal) => resolve({ status, signal, stdout, stderr }));
   });
   return { child, pid: child.pid ?? -1, ended, said: () => stderr };
+}
+
+/** A front that strace(1) has stopped at a system call. */
+export interface Stopped extends Running {
+  readonly front: number;
+  /** Lets it continue to its end. */
+  finish(): Promise<Ended>;
+}
+
+/**
+ * Stops a front after a call of a kind.
+ *
+ * @param trace a file for the output of strace(1)
+ * @param when the number of the call in its thread
+ */
+export async function stopFrontAt(
+  t: TestContext,
+  call: string,
+  words: readonly string[],
+  {
+    env,
+    trace,
+    when = 1,
+  }: { readonly env: NodeJS.ProcessEnv; readonly trace: string; readonly when?: number },
+): Promise<Stopped> {
+  const running = startFront(words, { env }, [
+    ...['strace', '-f', '-o', trace, '-e', `trace=${call}`],
+    ...['-e', `inject=${call}:signal=SIGSTOP:when=${when}`],
+  ]);
+  let hasEnded = false;
+  void running.ended.then(() => {
+    hasEnded = true;
+  });
+  await until(
+    () => existsSync(trace) && readFileSync(trace, 'utf8').includes('stopped by SIGSTOP'),
+    'the build is stopped',
+  );
+  const [front] = childrenOf(running.pid);
+  assert.ok(front !== undefined);
+  t.after(() => {
+    if (!hasEnded) process.kill(front, 'SIGKILL');
+  });
+  const finish = async () => {
+    // Each thread stops.
+    await until(() => {
+      if (!hasEnded) tryTo(() => process.kill(front, 'SIGCONT'));
+      return hasEnded;
+    }, 'the build ends');
+    return running.ended;
+  };
+  return { ...running, front, finish };
+}
+
+function tryTo(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'ESRCH');
+  }
 }
 
 /** Returns the children of a process. */

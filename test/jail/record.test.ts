@@ -25,7 +25,8 @@ import { plan } from '../../src/resolve/to-manifest.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-const recordText = (record: JailRecord): string => Buffer.concat(recordParts(record)).toString();
+const recordText = (record: JailRecord): string =>
+  Buffer.concat([...recordParts(record)]).toString();
 
 const RECORD: JailRecord = {
   schema: 'jailbuild.record/1',

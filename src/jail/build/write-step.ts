@@ -19,6 +19,12 @@ import { isPruning, recordedFile, recordedOptions } from './job.js';
 import type { Planned } from './plan-step.js';
 import { type VerifiedDirectory, verifyDirectory } from './verify-planned.js';
 
+/**
+ * Above this number of entries, what is said to the writer, the record and the fingerprint would be larger than the
+ * front reads (cli/stored-build.ts): about 650 bytes an entry.
+ */
+const MOST_REPEATED = 25_000;
+
 /** A jail as it was written. */
 export interface Written {
   readonly planned: Planned;
@@ -102,10 +108,11 @@ export async function writeStep(
 }
 
 /** Returns whether the build is a function of its request and of what its resolution depends on. */
-function mayRepeat({ job, resolution }: Planned): boolean {
+function mayRepeat({ job, resolution, manifest }: Planned): boolean {
   const { isRepeatable, limits, record } = job.options;
   return (
     isRepeatable === true &&
+    manifest.entries.length <= MOST_REPEATED &&
     (resolution.kind === 'closure' || resolution.kind === 'remembered') &&
     limits === undefined &&
     record !== false &&
@@ -192,7 +199,7 @@ function newRecordText(
   { job }: Planned,
   next: JailRecord,
   findings: readonly Finding[],
-): Buffer[] | undefined {
+): Iterable<Buffer> | undefined {
   const { path, existing } = locateTarget(job.target);
   if (existing !== path) return recordText(next);
   return changedRecordText(

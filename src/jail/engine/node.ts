@@ -213,7 +213,7 @@ export class NodeEngine implements Engine {
       if (found === undefined) continue;
       const { dev, ino, uid, mode } = found;
       if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) {
-        throw Object.assign(new Error('not ours'), { code: 'EPERM' });
+        throw Object.assign(new Error('not ours'), { code: 'ENOTDIR' });
       }
       const server = createServer().unref();
       const held = await new Promise<boolean>((resolve, reject) => {

@@ -86,7 +86,7 @@ export type ChangeOperation =
   | { readonly op: 'empty'; readonly path: string }
   /**
    * Locks a directory owned by this user alone for the engine's lifetime; creates it with mode 0700 if missing. If
-   * another process holds the lock, waits or fails with EAGAIN; fails with EPERM if others own the directory or may
+   * another process holds the lock, waits or fails with EAGAIN; fails with ENOTDIR if others own the directory or may
    * write to it.
    */
   | { readonly op: 'lock'; readonly path: string; readonly wait: boolean }

@@ -76,7 +76,7 @@ export function changedRecordText(
   }
   const mayStay = history.interrupted === undefined && !isChanging;
   if (mayStay && isRecorded(next, history.record)) return undefined;
-  const text = recordText(next);
+  const text = [...recordText(next)];
   return mayStay && Buffer.concat(text).toString() === history.text ? undefined : text;
 }
 

@@ -338,11 +338,11 @@ function toRequest(field: Field): ResolveRequest {
 }
 
 /**
- * Returns the record as text in UTF-8, in parts: equal records give equal texts, one entry a line. The text of a large
+ * Yields the record as text in UTF-8, in parts: equal records give equal texts, one entry a line. The text of a large
  * jail takes more memory as one string, and as much again to make and to send.
  */
-export function recordText(record: JailRecord): Buffer[] {
-  return Array.from(recordParts(record), (part) => Buffer.from(part));
+export function* recordText(record: JailRecord): Generator<Buffer> {
+  for (const part of recordParts(record)) yield Buffer.from(part);
 }
 
 function* recordParts(record: JailRecord): Generator<string> {

@@ -78,14 +78,10 @@ export function stampBlocks(directories: readonly SeenFile[]): StateBlock[] {
 }
 
 function seenBlocks(type: BlockType, files: Iterable<SeenFile>): Generator<StateBlock> {
-  return mapChunks(files, (chunk) =>
-    block(
-      type,
-      chunk.length,
-      chunk.map(({ numbers }) => numbers),
-      chunk.map(({ path }) => relative(path)),
-    ),
-  );
+  return blocksOf(type, files, (block, { path, numbers }) => {
+    block.row(numbers);
+    block.string(relative(path));
+  });
 }
 
 /** Returns blocks that list paths which must be directories. */
@@ -100,35 +96,24 @@ export function absentBlocks(paths: readonly string[]): StateBlock[] {
 
 /** Returns blocks that list the names in directories. */
 export function listBlocks(lists: ReadonlyMap<string, readonly string[]>): StateBlock[] {
-  const blocks = mapChunks(lists, (chunk) =>
-    block(
-      BlockType.lists,
-      chunk.length,
-      [],
-      chunk.flatMap(([path, names]) => [relative(path), ...byBytes(names), '']),
-    ),
-  );
+  const blocks = blocksOf(BlockType.lists, lists, (block, [path, names]) => {
+    block.string(relative(path));
+    for (const name of byBytes(names)) block.string(name);
+    block.string('');
+  });
   return [...blocks];
 }
 
 /** Yields blocks that list the planned entries of a jail. Consumes its input one by one. */
 export function entryBlocks(entries: Iterable<PlannedFile>): Generator<StateBlock> {
-  return mapChunks(entries, (chunk) =>
-    block(
-      BlockType.jailEntries,
-      chunk.length,
-      chunk.map(({ mode, owner, mtime, size, hardlink }) => {
-        const flags =
-          (owner === undefined ? ANY_OWNER : 0) | (hardlink === undefined ? 0 : HARD_LINK);
-        return [mode, owner?.uid ?? 0, owner?.gid ?? 0, mtime, size, flags, 0, 0];
-      }),
-      chunk.flatMap(({ path, target, hardlink }) => [
-        relative(path),
-        ...(target === undefined ? [] : [target]),
-        ...(hardlink === undefined ? [] : [relative(hardlink)]),
-      ]),
-    ),
-  );
+  return blocksOf(BlockType.jailEntries, entries, (block, entry) => {
+    const { path, mode, owner, mtime, size, target, hardlink } = entry;
+    const flags = (owner === undefined ? ANY_OWNER : 0) | (hardlink === undefined ? 0 : HARD_LINK);
+    block.row([mode, owner?.uid ?? 0, owner?.gid ?? 0, mtime, size, flags, 0, 0]);
+    block.string(relative(path));
+    if (target !== undefined) block.string(target);
+    if (hardlink !== undefined) block.string(relative(hardlink));
+  });
 }
 
 /** Yields the paths of a jail's entries and their types as in st_mode. */
@@ -262,38 +247,56 @@ function byBytes(names: readonly string[]): string[] {
   return [...names].sort((a, b) => Buffer.compare(pathBuffer(a), pathBuffer(b)));
 }
 
-function* mapChunks<T>(
+function* blocksOf<T>(
+  type: BlockType,
   items: Iterable<T>,
-  blockOf: (chunk: readonly T[]) => StateBlock,
+  add: (block: BlockWriter, item: T) => void,
 ): Generator<StateBlock> {
-  let chunk: T[] = [];
+  const block = new BlockWriter(type);
+  let count = 0;
   for (const item of items) {
-    chunk.push(item);
-    if (chunk.length < MOST) continue;
-    yield blockOf(chunk);
-    chunk = [];
+    add(block, item);
+    if (++count < MOST) continue;
+    yield block.take(count);
+    count = 0;
   }
-  if (chunk.length > 0) yield blockOf(chunk);
+  if (count > 0) yield block.take(count);
 }
 
 function pathBlocks(type: BlockType, paths: readonly string[]): StateBlock[] {
-  return [...mapChunks(paths, (chunk) => block(type, chunk.length, [], chunk.map(relative)))];
+  return [...blocksOf(type, paths, (block, path) => block.string(relative(path)))];
 }
 
-function block(
-  type: BlockType,
-  count: number,
-  rows: readonly (readonly number[])[],
-  strings: readonly string[],
-): StateBlock {
-  const text = pathBuffer(strings.map((string) => `${string}\0`).join(''));
-  const bytes = Buffer.alloc(HEAD + rows.length * ROW * 8 + text.length);
-  bytes.writeUInt32LE(type, 0);
-  bytes.writeUInt32LE(count, 4);
-  let at = HEAD;
-  for (const row of rows) for (const value of row) at = bytes.writeDoubleLE(value, at);
-  text.copy(bytes, at);
-  return bytes;
+/** Makes one block after the other. Keeps nothing of an item but its bytes, which saves the collection of garbage. */
+class BlockWriter {
+  readonly #type: BlockType;
+  /** The head and the rows. */
+  readonly #rows = Buffer.allocUnsafeSlow(HEAD + MOST * ROW * 8);
+  #end = HEAD;
+  #strings = '';
+
+  constructor(type: BlockType) {
+    this.#type = type;
+  }
+
+  /** Adds the numbers of an item. */
+  row(numbers: readonly number[]): void {
+    for (const value of numbers) this.#end = this.#rows.writeDoubleLE(value, this.#end);
+  }
+
+  string(string: string): void {
+    this.#strings += `${string}\0`;
+  }
+
+  /** Returns the block, and begins the next one. */
+  take(count: number): StateBlock {
+    this.#rows.writeUInt32LE(this.#type, 0);
+    this.#rows.writeUInt32LE(count, 4);
+    const bytes = Buffer.concat([this.#rows.subarray(0, this.#end), pathBuffer(this.#strings)]);
+    this.#end = HEAD;
+    this.#strings = '';
+    return bytes;
+  }
 }
 
 class BlockReader {

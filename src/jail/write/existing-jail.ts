@@ -45,7 +45,7 @@ export async function writeExistingJail(
     return {
       findings,
       removals: surveyRemovals(remaining(options), target),
-      record: options.record?.(findings),
+      record: recordOf(findings, options),
     };
   };
   let work = await look();
@@ -170,7 +170,7 @@ async function change(
       notMade: fidelity.notMade,
       signal,
     });
-    if (hasCapabilities) record = options.record?.(work.findings);
+    if (hasCapabilities) record = recordOf(work.findings, options);
     options.onStaged?.();
     const made = units.filter(({ entry }) => !fidelity.notMade.has(target + entry.path));
     const steps: Step[] = [
@@ -237,7 +237,7 @@ function repair({ entry, need, found }: Finding, target: string): Step[] {
   const path = inside(entry);
   const before = foundAttributes(found);
   const { mtime } = before;
-  const { mode, owner } = attributesOf(entry);
+  const { mode, owner } = attributesOf(entry, isPrivileged());
   return [
     {
       operation: {
@@ -268,6 +268,14 @@ function takeAway({ path, directory }: Removal, to: string, target: string): Ste
         ],
         subject,
       };
+}
+
+function recordOf(
+  findings: readonly Finding[],
+  { record }: WriteOptions,
+): readonly Buffer[] | undefined {
+  const parts = record?.(findings);
+  return parts && [...parts];
 }
 
 /** Writes the new record into the stage first, so that it is complete when it appears beside the old one. */

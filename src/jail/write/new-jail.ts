@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Manifest } from '../../manifest/manifest.js';
-import { takeSignals } from '../../manifest/steps.js';
+import { inTurns, type Steps, takeSignals } from '../../manifest/steps.js';
 import { openEngine } from '../engine/open.js';
 import type { Operation } from '../engine/operations.js';
 import { acquire } from '../lock.js';
@@ -8,6 +8,7 @@ import { refuseInsecure } from '../parents.js';
 import { RECORD_NAME, STAGE_NAME, STATE_DIRECTORY } from '../record/state.js';
 import type { FileReport } from '../report.js';
 import { locateTarget, type Target } from '../target.js';
+import { collectGarbage } from './collect-garbage.js';
 import { Fidelity } from './fidelity.js';
 import type { WriteOptions } from './options.js';
 import { Progress } from './progress.js';
@@ -19,6 +20,9 @@ const MAX_NAME = 240;
 
 /** Number of entries above which signals must be handled during the verification. */
 const LONG = 256;
+
+/** Number of entries above which what resolving and planning leave behind is more than 4 MB. */
+const LARGE = 20_000;
 
 /**
  * Makes a new jail, staged in its parent directory since rename(2) works within one file system only. The process
@@ -80,16 +84,23 @@ export async function writeNewJail(
       notMade: fidelity.notMade,
       signal,
     });
-    const makeRecord = () =>
-      options.record?.(manifest.entries.map((entry) => ({ entry, need: 'create' as const })));
+    // Awaited below; an earlier rejection is not unhandled.
+    staging.catch(() => {});
+    const makeRecord = async () => {
+      const findings = manifest.entries.map((entry) => ({ entry, need: 'create' as const }));
+      const parts = options.record?.(findings);
+      return parts && inTurns(collected(parts), signal);
+    };
     let record: readonly Buffer[] | undefined;
+    // While files are copied, there is time for it.
+    if (manifest.entries.length > LARGE) collectGarbage();
     try {
-      // Runs while files are copied.
-      record = makeRecord();
+      // Runs while files are copied, with pauses in which the writer gets more to do.
+      record = await makeRecord();
     } finally {
       await staging;
     }
-    if (hasCapabilities) record = makeRecord();
+    if (hasCapabilities) record = await makeRecord();
     options.onStaged?.();
     // A jail without a record keeps no state: the message says what to do.
     const isMarked = record !== undefined && !noSync;
@@ -129,6 +140,15 @@ export async function writeNewJail(
   } finally {
     await engine.close();
   }
+}
+
+function* collected<T>(items: Iterable<T>): Steps<T[]> {
+  const all: T[] = [];
+  for (const item of items) {
+    all.push(item);
+    yield;
+  }
+  return all;
 }
 
 /** Returns the name of the directory in which a jail is staged, given its name. */

@@ -64,7 +64,7 @@ export interface WriteOptions extends LockOptions {
    * before anything changes; the text is put in place last. While the jail changes it is kept beside the old record as
    * `record.json.new`, so that both states are known after a crash.
    */
-  readonly record?: (findings: readonly Finding[]) => readonly Buffer[] | undefined;
+  readonly record?: (findings: readonly Finding[]) => Iterable<Buffer> | undefined;
   /** The lock on an existing jail, if the caller holds it. */
   readonly lock?: JailLock;
 }

@@ -81,6 +81,8 @@ class StagingSteps implements StepList {
   readonly #made: readonly number[];
   readonly #directories: number;
   readonly #links: number;
+  /** Asked once: each time is a system call. */
+  readonly #isPrivileged = isPrivileged();
 
   constructor(placed: LazyList<Placed>, target: string, options: StageOptions) {
     this.#placed = placed;
@@ -106,12 +108,17 @@ class StagingSteps implements StepList {
     const first = this.#options.before[index];
     if (first !== undefined) return first;
     const item = this.madeBy(index);
-    if (item !== undefined) return this.#step(item, createOperation(item, this.#options));
+    if (item !== undefined)
+      return this.#step(item, createOperation(item, this.#options, this.#isPrivileged));
     const closed = this.#made[this.length - 1 - index];
     const directory = closed === undefined ? undefined : this.#placed.at(closed);
     if (directory === undefined) return undefined;
     const { entry, path } = directory;
-    return this.#step(directory, { op: 'attributes', path, attributes: attributesOf(entry) });
+    return this.#step(directory, {
+      op: 'attributes',
+      path,
+      attributes: attributesOf(entry, this.#isPrivileged),
+    });
   }
 
   undoOf(index: number): Step['undo'] {
@@ -140,9 +147,13 @@ function originalOf({ entry }: Placed, { locate, share }: StageOptions): string 
   return locate(entry.hardlink);
 }
 
-function createOperation(item: Placed, options: StageOptions): CreateOperation {
+function createOperation(
+  item: Placed,
+  options: StageOptions,
+  privileged: boolean,
+): CreateOperation {
   const { entry, path } = item;
-  const attributes = attributesOf(entry);
+  const attributes = attributesOf(entry, privileged);
   switch (entry.type) {
     case 'directory':
       return { op: 'mkdir', path };
@@ -189,11 +200,15 @@ export function isPrivileged(): boolean {
   return process.geteuid?.() === 0;
 }
 
-export function attributesOf({ mode, uid, gid, mtime, xattrs, source }: Entry): Attributes {
+/** @param privileged whether owners and set-id bits can be set, see `isPrivileged` */
+export function attributesOf(
+  { mode, uid, gid, mtime, xattrs, source }: Entry,
+  privileged: boolean,
+): Attributes {
   const bits = Number.parseInt(mode, 8);
   return {
     mtime,
-    ...(isPrivileged() ? { mode: bits, owner: { uid, gid } } : { mode: bits & 0o1777 }),
+    ...(privileged ? { mode: bits, owner: { uid, gid } } : { mode: bits & 0o1777 }),
     ...(xattrs === undefined ? {} : { xattrs }),
     ...(source === undefined ? {} : { like: source.slice(1) }),
   };

@@ -49,7 +49,7 @@ static int open_own_directory(int parent, const char *name)
 		/* A directory that others may write to must not hold root's files. */
 		if (stat.st_uid == geteuid() && (stat.st_mode & 022) == 0)
 			return fd;
-		errno = EPERM;
+		errno = ENOTDIR;
 	}
 	int error = errno;
 	close(fd);

@@ -72,41 +72,48 @@ static enum outcome place_data(struct worker *worker, int from, int to, off_t st
 	return DONE;
 }
 
-/* Leaves holes out. The next operation writes beyond them. A hole that is written to meanwhile changes the source. */
-static enum outcome place_sparse(struct worker *worker, int from, int to, const struct stat *before,
-				 off_t offset)
+/* Leaves holes out. The next operation writes beyond them. */
+static enum outcome place_sparse(struct worker *worker, int from, int to, off_t size, off_t offset)
 {
-	off_t size = before->st_size;
-	struct stat after;
-
 	for (off_t at = 0, end; find_data(from, &at, &end, size); at = end) {
 		enum outcome outcome = place_data(worker, from, to, at, end, offset);
 		if (outcome != DONE)
 			return outcome;
 	}
-	if (fstat(from, &after) < 0)
-		return FAILED_AT_SOURCE;
-	bool same = after.st_size == size && after.st_ctim.tv_sec == before->st_ctim.tv_sec &&
-		    after.st_ctim.tv_nsec == before->st_ctim.tv_nsec;
-	return same ? DONE : SOURCE_CHANGED;
+	return DONE;
 }
 
-static enum outcome place_opened(struct worker *worker, int from, int to, const struct operation *operation)
+static enum outcome place_content(struct worker *worker, int from, int to, const struct operation *operation,
+				  const struct stat *stat)
 {
-	struct stat stat;
 	off_t offset = (off_t)(operation->offset + operation->content_length);
 
-	if (fstat(from, &stat) < 0)
-		return FAILED_AT_SOURCE;
-	if (!S_ISREG(stat.st_mode) || (uint64_t)stat.st_size != operation->size)
-		return SOURCE_CHANGED;
 	if (operation->content_length + operation->size <= sizeof(worker->buffer))
 		return place_small(worker, from, to, operation);
 	if (write_all(to, operation->content, operation->content_length, (off_t)operation->offset) < 0)
 		return FAILED_IN_JAIL;
-	if ((off_t)stat.st_blocks * 512 < stat.st_size)
-		return place_sparse(worker, from, to, &stat, offset);
-	return place_data(worker, from, to, 0, stat.st_size, offset);
+	if ((off_t)stat->st_blocks * 512 < stat->st_size)
+		return place_sparse(worker, from, to, stat->st_size, offset);
+	return place_data(worker, from, to, 0, stat->st_size, offset);
+}
+
+/* A source that is written to meanwhile would be partly its old and partly its new content. */
+static enum outcome place_opened(struct worker *worker, int from, int to, const struct operation *operation)
+{
+	struct stat before, after;
+
+	if (fstat(from, &before) < 0)
+		return FAILED_AT_SOURCE;
+	if (!S_ISREG(before.st_mode) || (uint64_t)before.st_size != operation->size)
+		return SOURCE_CHANGED;
+	enum outcome outcome = place_content(worker, from, to, operation, &before);
+	if (outcome != DONE)
+		return outcome;
+	if (fstat(from, &after) < 0)
+		return FAILED_AT_SOURCE;
+	bool same = after.st_size == before.st_size && after.st_mtim.tv_sec == before.st_mtim.tv_sec &&
+		    after.st_mtim.tv_nsec == before.st_mtim.tv_nsec;
+	return same ? DONE : SOURCE_CHANGED;
 }
 
 static enum outcome place_source(struct worker *worker, int to, const struct operation *operation)

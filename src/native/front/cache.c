@@ -9,38 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* As fs/insecure-parent.ts, but without links, and refusing every directory that a group may write to. */
-static bool is_safe(int fd)
-{
-	struct stat stat;
-
-	return fstat(fd, &stat) == 0 && (stat.st_uid == 0 || stat.st_uid == geteuid()) &&
-	       ((stat.st_mode & 022) == 0 || (stat.st_mode & S_ISVTX) != 0);
-}
-
-int open_safe_directory(const char *path)
-{
-	char names[PATH_MAX], *rest = names;
-
-	if (*path != '/' || strlen(path) >= sizeof(names))
-		return -1;
-	strcpy(names, path);
-	int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	while (fd >= 0 && is_safe(fd)) {
-		char *name = strsep(&rest, "/");
-		while (name != NULL && *name == '\0')
-			name = strsep(&rest, "/");
-		if (name == NULL)
-			return fd;
-		int next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		close(fd);
-		fd = next;
-	}
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
 int open_cache(const char *name)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");

@@ -113,7 +113,7 @@ int serve_channel(const struct channel *channel, pid_t node, int signals)
 			serving = serving || (fds[0].revents & POLLIN);
 			ended = !take_requests(channel->requests, &incoming);
 		}
-		if (fds[1].revents != 0 && take_signals(signals, node))
+		if (fds[1].revents != 0 && take_signals(signals, node) != 0)
 			interrupt_runs();
 		if (fds[2].revents != 0 && read(wake_fd, &count, sizeof(count)) < 0)
 			continue;

@@ -64,8 +64,8 @@ int serve_channel(const struct channel *channel, pid_t node, int signals);
 /* signals.c */
 int catch_signals(void);
 void restore_signals(void);
-/* Handles pending signals; returns true if interruptible runs must end. */
-bool take_signals(int signals, pid_t node);
+/* Handles pending signals; returns one that ends interruptible runs, or 0. */
+int take_signals(int signals, pid_t node);
 
 /* start.c */
 void tune_memory(struct start *start);

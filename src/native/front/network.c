@@ -22,8 +22,8 @@
 
 /* The launcher's descriptors, after the standard streams. */
 enum { INFO = 3, BLOCK = 4, RESOLVER_FD = 5 };
-/* In milliseconds: how long the helper may take, and how often to look. */
-enum { PATIENCE = 10000, INTERVAL = 1 };
+/* In milliseconds: how long the helper may take to begin and to end, and how often to look. */
+enum { PATIENCE = 10000, LAST_PATIENCE = 5000, INTERVAL = 1 };
 
 bool has_network_helper(void)
 {
@@ -157,13 +157,30 @@ void hear_network(struct network *network)
 		hear(network);
 }
 
+static long milliseconds(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (long)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+/* Kills the helper if it does not end by itself, as execa does. */
 void end_network(struct network *network)
 {
 	if (network->helper <= 0)
 		return;
 	kill(network->helper, SIGTERM);
-	while (waitpid(network->helper, NULL, 0) < 0 && errno == EINTR)
-		;
+	for (long end = milliseconds() + LAST_PATIENCE; waitpid(network->helper, NULL, WNOHANG) == 0;) {
+		if (milliseconds() > end) {
+			kill(network->helper, SIGKILL);
+			waitpid(network->helper, NULL, 0);
+			break;
+		}
+		/* A helper with a full pipe does not end. */
+		hear_network(network);
+		poll(NULL, 0, INTERVAL);
+	}
 	network->helper = 0;
 }
 
@@ -205,12 +222,11 @@ static bool has_route(const char *process)
 	return has_line(process, "route", is_default_4) || has_line(process, "ipv6_route", is_default_6);
 }
 
-static long milliseconds(void)
+static void end_launch(struct network *network, pid_t child)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (long)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	end_network(network);
 }
 
 /* Prints the last line of the helper, with control characters as \xNN (text/format.ts), and exits. */
@@ -218,10 +234,8 @@ static _Noreturn void fail_with_helper(struct network *network, pid_t child)
 {
 	char shown[4 * sizeof(network->text)] = "no answer", *end = shown;
 
-	end_network(network);
+	end_launch(network, child);
 	hear_network(network);
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
 	while (network->length > 0 && strchr(" \n\r\t", network->text[network->length - 1]) != NULL)
 		network->length--;
 	network->text[network->length] = '\0';
@@ -265,6 +279,14 @@ static bool read_process(struct network *network, int signals, pid_t child, char
 	return digits > 0;
 }
 
+/* Returns whether a child has ended, and leaves its status to be read. */
+static bool has_ended(pid_t child)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child;
+}
+
 void make_network(struct network *network, const char *launcher, int signals, pid_t child)
 {
 	char process[24];
@@ -272,14 +294,21 @@ void make_network(struct network *network, const char *launcher, int signals, pi
 	if (read_process(network, signals, child, process)) {
 		long end = milliseconds() + PATIENCE;
 		bool is_running = true;
+		int ended_by = 0;
 		start_helper(network, launcher, process);
-		while (!has_route(process)) {
+		/* Without its launcher, the jail is gone, and the launcher's status says why. */
+		while (!has_route(process) && !has_ended(child)) {
 			if (!is_running || milliseconds() > end)
 				fail_with_helper(network, child);
 			struct pollfd polls[] = { { signals, POLLIN, 0 }, { network->said, POLLIN, 0 } };
 			poll(polls, 2, INTERVAL);
 			if (polls[0].revents != 0)
-				take_signals(signals, child);
+				ended_by = take_signals(signals, child);
+			/* The command has not started, and the launcher waits as well. */
+			if (ended_by != 0) {
+				end_launch(network, child);
+				exit(128 + ended_by);
+			}
 			if (polls[1].revents != 0)
 				is_running = hear(network);
 		}

@@ -52,10 +52,11 @@ static void stop_here(void)
 	sigprocmask(SIG_BLOCK, &stop, NULL);
 }
 
-bool take_signals(int signals, pid_t node)
+int take_signals(int signals, pid_t node)
 {
 	struct signalfd_siginfo info[8];
-	bool interrupted = false, stopped = false;
+	int ended_by = 0;
+	bool stopped = false;
 
 	for (;;) {
 		ssize_t count = read(signals, info, sizeof(info));
@@ -69,7 +70,8 @@ bool take_signals(int signals, pid_t node)
 				continue;
 			if (!is_for_both || signal == SIGCONT)
 				kill(node, signal);
-			interrupted = interrupted || signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
+			if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP)
+				ended_by = signal;
 			if (signal == SIGTSTP)
 				stopped = true;
 			if (signal == SIGCONT)
@@ -78,5 +80,5 @@ bool take_signals(int signals, pid_t node)
 	}
 	if (stopped)
 		stop_here();
-	return interrupted;
+	return ended_by;
 }

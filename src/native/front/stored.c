@@ -2,6 +2,7 @@
 #include "stored.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,8 +138,11 @@ bool print(int fd, const char *text, size_t length, size_t *written)
 {
 	while (*written < length) {
 		ssize_t count = write(fd, text + *written, length - *written);
+		struct pollfd room = { fd, POLLOUT, 0 };
 		if (count > 0)
 			*written += (size_t)count;
+		else if (errno == EAGAIN)
+			poll(&room, 1, -1);
 		else if (errno != EINTR)
 			return errno == EPIPE;
 	}

@@ -41,15 +41,17 @@ bool is_whole(struct fields *fields);
 uint32_t checksum_of(uint32_t before, const char *at, const char *end);
 /* Writes a file's stamp as jail/record/record.ts does. */
 void write_stamp(char text[STAMP_SIZE], const struct stat *stat);
-/* Returns whether all is written, or the reader is gone. */
+/* Waits where a write would block; returns whether all is written, or the reader is gone. */
 bool print(int fd, const char *text, size_t length, size_t *written);
 
 /* key.c: names everything that a command depends on besides files, except for the word at an index above 0. */
 bool make_key(char key[KEY_SIZE], int argc, char **argv, int left_out);
 
-/* cache.c */
+/* safe_directory.c */
 /* Opens a directory on whose path nobody else can change anything; returns -1 for any other. */
 int open_safe_directory(const char *path);
+
+/* cache.c */
 /* Opens a directory of the cache; returns -1 if there is none that is safe. */
 int open_cache(const char *name);
 /* Maps a file that only the caller and root can have written. */
