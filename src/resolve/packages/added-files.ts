@@ -9,6 +9,8 @@ import type { ClosureSoFar } from './closure-so-far.js';
 
 /** The maximum size in bytes of a directory that is added whole because a program names it. */
 const MAX_NAMED_TREE = 64 << 20;
+/** A directory of more packages is one for all kinds: /usr/lib/x86_64-linux-gnu. */
+const MAX_SHARING = 16;
 /** Configuration and state, where files may be secrets of the host. */
 export const CONFIGURATION = /^\/(etc|var)\//;
 
@@ -64,10 +66,12 @@ export class AddedFiles {
 
   /**
    * Adds a path and everything below it; if that is large, only what its package has there, since
-   * other packages may keep other versions of the same.
+   * other packages may keep other versions of the same, as in a directory for packages of all kinds.
    */
   addTree(trace: Trace, reason: Reason, owner: InstalledPackage): void {
-    let paths = trace.stat.type === 'directory' ? this.#below(trace, MAX_NAMED_TREE) : [];
+    let paths = this.#isShared(trace)
+      ? this.#ownBelow(trace, owner)
+      : this.#below(trace, MAX_NAMED_TREE);
     if (paths === undefined) {
       paths = this.#ownBelow(trace, owner);
       const others = paths.length === 0 ? '' : `, so only the files of ${owner.name} are added`;
@@ -78,6 +82,11 @@ export class AddedFiles {
     }
     this.add(trace, reason);
     for (const path of paths) this.add(path, reason);
+  }
+
+  #isShared({ path, stat }: Trace): boolean {
+    if (stat.type !== 'directory') return false;
+    return (this.#database.ownersOf([path]).get(path)?.length ?? 0) > MAX_SHARING;
   }
 
   /** Returns what a package has below a directory. */
@@ -91,6 +100,7 @@ export class AddedFiles {
 
   /** Returns everything below a directory; undefined if its files exceed the limit in bytes. */
   #below(directory: Trace, limit: number): Trace[] | undefined {
+    if (directory.stat.type !== 'directory') return [];
     const sysroot = this.#sysroot;
     const found: Trace[] = [];
     let left = limit;
