@@ -17,6 +17,14 @@ const MAX_COMMAND = 512;
 const MAX_SEARCHED = 12;
 /** A name at the start of a command. */
 const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
+/** Words before the name with which a string is a sentence: `initiating graceful shutdown`. */
+const SENTENCE = /(^|[^\w/.-])[A-Za-z]+,? [A-Za-z]+,? $/;
+/** A word after the name with which a string is a sentence: `shutdown for fd %d`. */
+const PROSE =
+  /^ (and|are|as|at|but|by|can|cannot|error|failed|for|from|has|in|is|not|of|on|or|the|to|was|with)\b/;
+/** The parts of a string beside the name that are looked at, in characters. */
+const MAX_BEFORE = 64;
+const MAX_AFTER = 10;
 const [ZERO, SPACE, PERCENT, DASH] = [0x00, 0x20, 0x25, 0x2d];
 /** FNV-1a, 32 bits (draft-eastlake-fnv). */
 const FNV_OFFSET = 0x811c9dc5;
@@ -27,8 +35,8 @@ const NAME_BYTES = nameBytes();
  * Returns a function that tells whether a file contains a name in its data: as the first word of a
  * zero-terminated string, or at the end of one after a character that names do not contain, after a
  * conversion, as in `%slib%sjvm.cfg`, or as a whole option, as in `--dbus-daemon`, since linkers merge
- * strings that are ends of others. The file is read once, for any number of names, and indexed for
- * many.
+ * strings that are ends of others; not as the first or last word of a sentence. The file is read once,
+ * for any number of names, and indexed for many.
  *
  * @param limit stop after this many bytes
  */
@@ -89,6 +97,7 @@ function isIn(piece: Buffer, name: Buffer, isWord: boolean): boolean {
     if (next === ZERO && (at === 0 || isBoundary(piece, at))) return true;
     const startsString = at === 0 || piece[at - 1] === ZERO;
     if (next !== SPACE || !isWord || !startsString) continue;
+    if (PROSE.test(piece.toString('latin1', end, end + MAX_AFTER))) continue;
     const close = piece.indexOf(0, end);
     if ((close < 0 ? piece.length : close) - at <= MAX_COMMAND) return true;
   }
@@ -97,9 +106,15 @@ function isIn(piece: Buffer, name: Buffer, isWord: boolean): boolean {
 
 function isBoundary(piece: Buffer, at: number): boolean {
   const before = piece[at - 1] ?? 0;
+  if (before === SPACE) return !isSentence(piece, at);
   if (NAME_BYTES[before] !== 1) return true;
   if (before === DASH && piece[at - 2] === DASH) return at === 2 || piece[at - 3] === ZERO;
   return piece[at - 2] === PERCENT && before >= 0x61 && before <= 0x7a;
+}
+
+function isSentence(piece: Buffer, end: number): boolean {
+  const near = piece.toString('latin1', Math.max(0, end - MAX_BEFORE), end);
+  return SENTENCE.test(near.slice(near.lastIndexOf('\0') + 1));
 }
 
 function isIndexed(name: Buffer): boolean {

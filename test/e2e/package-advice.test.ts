@@ -399,6 +399,25 @@ const char *${name}(void) { return (const char *)${opener}(${name}()); }`;
     });
   });
 
+  test('a directory of many packages is not added whole because a program names it', () => {
+    const parts = (count: number, name: string) => {
+      const names = Array.from({ length: count }, (_, index) => `${name}${index}`);
+      for (const part of names) root.install(part, { [`/usr/share/${name}/${part}`]: '' });
+      root.install(
+        name,
+        { [`/usr/bin/${name}`]: compile(directory, changesTo(`/usr/share/${name}`)) },
+        `Depends: ${names.join(', ')}\n`,
+      );
+      return names;
+    };
+    const added = (count: number, name: string) => {
+      const names = new Set(parts(count, name).map((part) => `/usr/share/${name}/${part}`));
+      return brought(name).filter((entry) => names.has(entry)).length;
+    };
+    assert.equal(added(16, 'few'), 16);
+    assert.equal(added(17, 'many'), 1);
+  });
+
   test('data of the same source is advised through a library that depends on it', () => {
     root.install('libfar', library('far', 'phontab'), 'Source: far\nDepends: far-data\n');
     root.install('far-data', { '/usr/share/far/phontab': '' }, 'Source: far\n');

@@ -36,6 +36,8 @@ function plainly(text: string): (name: string) => boolean {
     if (words.includes(name)) return true;
     const end = `${name}\0`;
     for (let at = text.indexOf(end); at >= 0; at = text.indexOf(end, at + 1)) {
+      const string = text.slice(text.lastIndexOf('\0', at - 1) + 1, at);
+      if (/(^|[^\w/.-])[A-Za-z]+,? [A-Za-z]+,? $/.test(string)) continue;
       if (at === 0 || /[^\w.+-]$|%[a-z]$/.test(text.slice(Math.max(0, at - 2), at))) return true;
     }
     return false;
@@ -45,9 +47,15 @@ function plainly(text: string): (name: string) => boolean {
 for (const { title, text, has, lacks } of [
   {
     title: 'finds whole strings and first words of commands',
-    text: '\0xz\0gzip -d\0use less or more\0',
-    has: ['xz', 'gzip', 'use', 'more'],
-    lacks: ['less', 'or', 'zip', 'gzi'],
+    text: '\0xz\0gzip -d\0use less\0sh -c sort\0/bin/sh -c tac\0',
+    has: ['xz', 'gzip', 'use', 'less', 'sort', 'tac'],
+    lacks: ['zip', 'gzi'],
+  },
+  {
+    title: 'does not take the first or last word of a sentence for a name',
+    text: '\0use less or more\0%d exceeded, initiating graceful shutdown\0sort of\0kill is\0tac error.\0tr fortune\0',
+    has: ['use', 'tr'],
+    lacks: ['less', 'or', 'more', 'shutdown', 'sort', 'kill', 'tac'],
   },
   {
     title: 'finds ends of strings after other characters and conversions',

@@ -25,7 +25,7 @@ const TYPELIB = /\/girepository-[\d.]+\/[^/]+\.typelib$/;
 /** Libraries where the loader looks for them. */
 const LINKED = /^(\/usr)?\/lib(32|64|x32)?(\/[^/]+-linux-[^/]+)?\/[^/]+\.so[.\d]*$/;
 /** Sections of packages with modules in a language that has an interpreter (Debian policy, 2.4). */
-const LANGUAGES = /(^|\/)(java|javascript|lisp|perl|php|python|ruby)$/;
+export const LANGUAGES = /(^|\/)(java|javascript|lisp|perl|php|python|ruby)$/;
 /** Headers of the system, or of one that a compiler builds for: `/usr/aarch64-linux-gnu/include`. */
 const HEADER = /^\/usr\/([^/]+-linux-[^/]+\/)?include\/.*\.h$/;
 const OWN_HEADER = /^\/usr\/lib(32|64|exec)?\/.*\/include\/.*\.h$/;

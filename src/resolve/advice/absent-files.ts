@@ -1,7 +1,7 @@
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
-import { CONFIGURATION, LIBRARY, NOISE, PROGRAM } from './file-kinds.js';
+import { CONFIGURATION, HEADER, LIBRARY, NOISE, PROGRAM } from './file-kinds.js';
 import type { AskedJail } from './jail-contents.js';
 
 /** The minimum length of significant file names, unlike `as` or `data`. */
@@ -19,10 +19,10 @@ export class AbsentFiles {
     this.#jail = jail;
   }
 
-  /** Returns whether the jail lacks a run-time file other than a program or library. */
+  /** Returns whether the jail lacks a run-time file other than a program, library or header. */
   isAbsentFile(file: string, withConfiguration = false): boolean {
     if (!isRunTimeFile(file) || NOISE.test(file) || PROGRAM.test(file)) return false;
-    if (CONFIGURATION.test(file) && !withConfiguration) return false;
+    if (HEADER.test(file) || (CONFIGURATION.test(file) && !withConfiguration)) return false;
     const name = baseName(file);
     if (LIBRARY.test(file) || name.length < MIN_NAME || /\/s?bin\//.test(file)) return false;
     return this.isAbsent(file);

@@ -15,6 +15,7 @@ import {
   adviseOnFonts,
   adviseOnMadeConfiguration,
   adviseOnModules,
+  adviseOnOwnModules,
   adviseOnProviders,
 } from './library-files.js';
 import { adviseOnOwnDirectory } from './own-directory.js';
@@ -30,6 +31,7 @@ type Rule = (program: AdvisedProgram, context: AdviceContext) => void;
 const PACKAGE_RULES: readonly Rule[] = [
   adviseOnNamedData,
   adviseOnAbsentPart,
+  adviseOnOwnModules,
   adviseOnServerConfiguration,
   adviseOnOwnDirectory,
 ];

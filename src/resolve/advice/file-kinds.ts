@@ -17,15 +17,22 @@ export const LIBRARY = /\.so(\.[\d.]+)?$/;
 export const PROGRAM = /^(\/usr|\/usr\/local)?\/s?bin\/[^/]+$/;
 /** Library directories of one architecture, shared like /usr/lib. */
 const MULTIARCH = /^(\/usr)?\/(lib|libexec|share)\/[^/]+-linux-[^/]+$/;
+/** Matches a file that only compilers read. */
+export const HEADER = /\.(h|hh|hpp)$/;
 /** The minimum number of path components of a directory that is specific, unlike `/usr/lib`. */
 const MIN_DEPTH = 3;
+
+/** Returns whether a directory holds the libraries of one architecture, of many packages. */
+export function isLibraryDirectory(path: string): boolean {
+  return MULTIARCH.test(path);
+}
 
 /** Returns whether a file or directory holds data of a package, and not code or configuration. */
 export function isData({ path, stat }: Trace): boolean {
   if (NOISE.test(path) || CONFIGURATION.test(path)) return false;
   if (PROGRAM_DIRECTORY.test(path) || !isRunTimeFile(path)) return false;
-  if (MULTIARCH.test(path) || LIBRARY.test(path)) return false;
-  if (PROGRAM.test(path)) return false;
+  if (isLibraryDirectory(path) || LIBRARY.test(path)) return false;
+  if (PROGRAM.test(path) || HEADER.test(path)) return false;
   // What is in a directory of programs is started, not read.
   if (stat.type === 'directory' && /\/s?bin$/.test(path)) return false;
   return stat.type === 'file' || path.split('/').length > MIN_DEPTH;

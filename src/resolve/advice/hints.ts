@@ -33,8 +33,13 @@ export function isTlsClient(imports: readonly string[]): boolean {
   return TLS_CLIENT_FUNCTIONS.some((name) => imports.includes(name));
 }
 
-/** Functions that servers call, but not the tools that make their keys (accept(2)). */
-const SERVER_FUNCTIONS: readonly string[] = ['accept', 'accept4'];
+/**
+ * Functions that servers call, but not the tools that make their keys (accept(2), and those of APR,
+ * libevent and libuv).
+ */
+const SERVER_FUNCTIONS: readonly string[] = [
+  ...['accept', 'accept4', 'apr_socket_accept', 'evconnlistener_new_bind', 'uv_accept'],
+];
 
 /** Returns whether a program is a server, according to its imports. */
 export function isServer(imports: readonly string[]): boolean {

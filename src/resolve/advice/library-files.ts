@@ -23,6 +23,8 @@ export function adviseOnCertificates(program: AdvisedProgram, context: AdviceCon
   const { jail, parts } = context;
   const { trace, owners, name } = program;
   if (CERTIFICATES.some((path) => jail.has(path))) return;
+  // The configuration of a server names the certificates of the peers that it connects to.
+  if (program.isSystemServer) return;
   if (owners.some(({ section }) => SELDOM_CLIENTS.has(section ?? ''))) return;
   // A library of another package also serves programs that are no clients.
   const own = program.objects.filter(
@@ -33,6 +35,24 @@ export function adviseOnCertificates(program: AdvisedProgram, context: AdviceCon
   if (!own.some((object) => isTlsClient(jail.read(object).facts?.imports ?? []))) return;
   const text = `${name} verifies TLS peers, but the jail has no CA certificates`;
   program.add(2, 'certificates', text, ['--ca-certificates']);
+}
+
+/** Advises on modules of its own packages through which a program works, and of which the jail has none. */
+export function adviseOnOwnModules(program: AdvisedProgram, context: AdviceContext): void {
+  const { probe, packages, lacks } = context;
+  const { elf, imports, owners, name } = program;
+  if (elf === undefined || packages === undefined || !opensModules(imports)) return;
+  for (const owner of [...owners, ...packages.families.companionsOf(owners)]) {
+    const found = moduleDirectories(packages.database, owner)
+      .filter((item) => worksThrough(item, imports) && !NOISE.test(item.path))
+      .map(({ path }) => probe.trace(path))
+      .find((directory) => isTrace(directory) && !lacks.holds(directory));
+    if (found === undefined || !isTrace(found)) continue;
+    program.add(3, 'data', `${name} opens modules in ${found.path}, from ${owner.name}`, [
+      '--with-package',
+    ]);
+    return;
+  }
 }
 
 /** Advises on modules through which a library of the program works, and of which the jail has none. */

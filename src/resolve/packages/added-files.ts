@@ -1,3 +1,4 @@
+import { unmerged } from '../../evidence/packages/aliases.js';
 import type { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
@@ -8,6 +9,8 @@ import type { ClosureSoFar } from './closure-so-far.js';
 
 /** The maximum size in bytes of a directory that is added whole because a program names it. */
 const MAX_NAMED_TREE = 64 << 20;
+/** A directory of more packages is one for all kinds: /usr/lib/x86_64-linux-gnu. */
+const MAX_SHARING = 16;
 /** Configuration and state, where files may be secrets of the host. */
 export const CONFIGURATION = /^\/(etc|var)\//;
 
@@ -61,21 +64,43 @@ export class AddedFiles {
     this.#closure.addRunnable(trace, (interpreter) => this.#runsWith(interpreter, owner));
   }
 
-  /** Adds a path and everything below it, unless that is large. */
-  addTree(trace: Trace, reason: Reason): void {
-    const paths = trace.stat.type === 'directory' ? this.#below(trace, MAX_NAMED_TREE) : [];
+  /**
+   * Adds a path and everything below it; if that is large, only what its package has there, since
+   * other packages may keep other versions of the same, as in a directory for packages of all kinds.
+   */
+  addTree(trace: Trace, reason: Reason, owner: InstalledPackage): void {
+    let paths = this.#isShared(trace)
+      ? this.#ownBelow(trace, owner)
+      : this.#below(trace, MAX_NAMED_TREE);
     if (paths === undefined) {
+      paths = this.#ownBelow(trace, owner);
+      const others = paths.length === 0 ? '' : `, so only the files of ${owner.name} are added`;
       this.#warnings.push(
-        `${trace.path}: is named by a program and larger than ${MAX_NAMED_TREE >> 20} MiB: add --include ${trace.path}`,
+        `${trace.path}: is named by a program and larger than ${MAX_NAMED_TREE >> 20} MiB${others}: add --include ${trace.path}`,
       );
-      return;
+      if (paths.length === 0) return;
     }
     this.add(trace, reason);
     for (const path of paths) this.add(path, reason);
   }
 
+  #isShared({ path, stat }: Trace): boolean {
+    if (stat.type !== 'directory') return false;
+    return (this.#database.ownersOf([path]).get(path)?.length ?? 0) > MAX_SHARING;
+  }
+
+  /** Returns what a package has below a directory. */
+  #ownBelow(directory: Trace, owner: InstalledPackage): Trace[] {
+    const prefix = `${unmerged(directory.path)}/`;
+    return (this.#database.filesOf(owner) ?? [])
+      .filter((path) => unmerged(path).startsWith(prefix) && isRunTimeFile(path))
+      .map((path) => this.#sysroot.trace(path))
+      .filter(isTrace);
+  }
+
   /** Returns everything below a directory; undefined if its files exceed the limit in bytes. */
   #below(directory: Trace, limit: number): Trace[] | undefined {
+    if (directory.stat.type !== 'directory') return [];
     const sysroot = this.#sysroot;
     const found: Trace[] = [];
     let left = limit;

@@ -1,10 +1,10 @@
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import { languageOf } from '../advice/hints.js';
 
-/** Functions that open modules (dlopen(3), libltdl, GModule). */
+/** Functions that open modules (dlopen(3), libltdl, GModule, APR). */
 export const MODULE_FUNCTIONS: readonly string[] = [
   ...['dlopen', 'dlmopen', 'g_module_open', 'g_module_open_full'],
-  ...['lt_dlopen', 'lt_dlopenext', 'lt_dlopenadvise'],
+  ...['lt_dlopen', 'lt_dlopenext', 'lt_dlopenadvise', 'apr_dso_load'],
 ];
 
 /**
@@ -20,8 +20,8 @@ const MODULE =
 export const SELDOM_LOADED =
   /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|sasl2|gconv|systemd|debug)(\/|$)/;
 /**
- * A library with at least this number of modules does its work through them; fewer are often additions, such
- * as input methods.
+ * A library or program with at least this number of modules does its work through them; fewer are
+ * often additions, such as input methods.
  */
 const MANY = 16;
 
@@ -56,10 +56,10 @@ export function opensModules(imports: readonly string[]): boolean {
 }
 
 /**
- * Returns whether a library works through the modules in a directory of its own package: it opens modules,
- * there are many, and they are not those of a language, which its scripts load.
+ * Returns whether a library or program works through the modules in a directory of its own package: it
+ * opens modules, there are many, and they are not those of a language, which its scripts load.
  *
- * @param imports of the library
+ * @param imports of the library or program
  */
 export function worksThrough(
   { path, count }: ModuleDirectory,

@@ -5,6 +5,7 @@ import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
+import { isLibraryDirectory } from '../advice/file-kinds.js';
 import {
   isShell,
   runsCommandLines,
@@ -16,6 +17,7 @@ import { mentionedProviders, PROVIDER_LIBRARY } from '../data/openssl.js';
 import type { FoundProgram } from '../find-program.js';
 import type { AddedFiles, PackageSources } from './added-files.js';
 import type { ClosureSoFar } from './closure-so-far.js';
+import { addDependentConfiguration } from './dependent-configuration.js';
 import { moduleDirectories, worksThrough } from './library-modules.js';
 import { madeConfiguration } from './made-configuration.js';
 import {
@@ -29,6 +31,7 @@ import {
 } from './named-paths.js';
 import { PROGRAM } from './package-programs.js';
 import { PAM, PAM_LIBRARY, pamFiles } from './pam.js';
+import { usualCharsets } from './usual-charsets.js';
 
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
@@ -38,11 +41,10 @@ const TEMPORARY = ['/var/tmp', '/var/lock'];
 const OF_PROGRAM = /^\/usr\/share\/[^/]+(\/.*)?$/;
 /** Configuration of PAM's modules. */
 const OF_MODULES = /^\/etc\/(security\/[^/]+|environment|login\.defs)$/;
-/** Character sets that programs with iconv commonly use; all of glibc's modules have 8 MB. */
-const USUAL_CHARSETS = ['ISO-8859-1', 'ISO-8859-15', 'UTF-16', 'UTF-32', 'CP1252'];
 
 /** Adds what programs and libraries name in their data from other packages. */
 export class NamedParts {
+  readonly #sources: PackageSources;
   readonly #sysroot: Sysroot;
   readonly #closure: ClosureSoFar;
   readonly #database: PackageDatabase;
@@ -52,11 +54,12 @@ export class NamedParts {
   readonly charsets = new Set<string>();
   readonly locales = new Set<string>();
 
-  constructor({ sysroot, closure, database, families }: PackageSources, added: AddedFiles) {
-    this.#sysroot = sysroot;
-    this.#closure = closure;
-    this.#database = database;
-    this.#families = families;
+  constructor(sources: PackageSources, added: AddedFiles) {
+    this.#sources = sources;
+    this.#sysroot = sources.sysroot;
+    this.#closure = sources.closure;
+    this.#database = sources.database;
+    this.#families = sources.families;
     this.#added = added;
   }
 
@@ -83,19 +86,19 @@ export class NamedParts {
       if (runsCommandLines(imports)) this.#addCommands(object, elf);
       if (startsByName(imports)) this.#addOriginal(object);
       if (imports.includes('OSSL_PROVIDER_load')) this.#addProviders(object, elf);
-      if (imports.includes('iconv_open')) for (const set of USUAL_CHARSETS) this.charsets.add(set);
       if (imports.includes('setlocale') && imports.includes('nl_langinfo')) {
         this.locales.add('C.UTF-8');
       }
       const starts = startsPrograms(imports);
       return paths.map((path) => ({ ...path, by: object.path, starts }));
     });
+    for (const set of usualCharsets(objects, this.#sources)) this.charsets.add(set);
     const absent = named.filter(
       ({ trace }) => trace.stat.type === 'directory' || !closure.has(trace.path),
     );
     const owners = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     const allowed = this.#allowedOwners(family);
-    const own = new Set(requested.map(({ trace }) => trace.path));
+    const own = new Map(requested.map(({ trace }) => [trace.path, trace]));
     this.#addDataOfLibraries(family);
     this.#addConfigured(requested);
     for (const program of requested) this.#addAuthentication(program);
@@ -107,9 +110,15 @@ export class NamedParts {
         (item) =>
           (allowed.has(item) || (isOnly && this.#families.isData(item))) && !brought.has(item),
       );
+      const program = own.get(by);
+      if (owner === undefined && program !== undefined) {
+        addDependentConfiguration({ program, directory: trace, among }, this.#sources, this.#added);
+      }
       if (owner === undefined || !isRunTimeFile(trace.path)) continue;
+      if (isLibraryDirectory(trace.path)) continue;
       const found = sysroot.trace(name);
-      if (isTrace(found)) this.#added.addTree(found, { kind: 'named', by, package: owner.name });
+      if (!isTrace(found)) continue;
+      this.#added.addTree(found, { kind: 'named', by, package: owner.name }, owner);
     }
   }
 
@@ -141,7 +150,8 @@ export class NamedParts {
       if (!listed.get(trace.path)?.includes(owner)) continue;
       const found = this.#sysroot.trace(name);
       if (!isTrace(found) || !isRunTimeFile(found.path)) continue;
-      this.#added.addTree(found, { kind: 'named', by: object.path, package: owner.name });
+      const reason = { kind: 'named', by: object.path, package: owner.name } as const;
+      this.#added.addTree(found, reason, owner);
     }
   }
 
@@ -194,7 +204,8 @@ export class NamedParts {
       if (!isTrace(found)) continue;
       if (!mentions(baseName(directory.path)) && !worksThrough(directory, facts?.imports ?? []))
         continue;
-      this.#added.addTree(found, { kind: 'named', by: library.path, package: owner.name });
+      const reason = { kind: 'named', by: library.path, package: owner.name } as const;
+      this.#added.addTree(found, reason, owner);
     }
   }
 

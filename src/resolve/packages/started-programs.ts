@@ -21,9 +21,9 @@ const MAX_META = 2;
 const MIN_END = 4;
 /** The C library, through which all programs could start others. */
 const LIBC = /^libc\.(so|musl)\b/;
-/** A module in the language of a script. */
-const SOURCE = /^\/usr\/(lib|share)\/.*\.(lua|p[lmy]|php|rb|tcl)$/;
-/** The maximum number of modules of a package that are searched for names of programs. */
+/** A module in the language of a script, or in one that programs embed. */
+const SOURCE = /^\/usr\/(lib|share)\/.*\.(lua|p[lmy]|php|rb|scm|tcl)$/;
+/** The maximum number of modules of packages that are searched for names of programs. */
 const MAX_SOURCES = 64;
 /** What may be a program that only others of its package start. */
 const STAGE = /^\/usr\/lib(?:exec)?\/[^/]+\/(?:.*\/)?[^/.]+$/;
@@ -201,12 +201,17 @@ export class StartedPrograms {
       }
       if (elf === undefined) {
         this.#mentions.push(scriptMentions(sysroot, trace));
-        if (!isShellScript) this.#mentions.push(...this.#mentionsOfModules(trace));
+        const owners = this.#families.ownersOf(trace);
+        if (!isShellScript) this.#mentions.push(...this.#mentionsOfModules(owners));
       } else if (startsPrograms(facts?.imports ?? []) || this.#startsByLibrary(elf)) {
         this.#mentions.push(mentionsOf(sysroot, trace, elf));
         // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
         const own = baseName(trace.path);
         this.#mentions.push((name) => name.length >= MIN_END && own.endsWith(name));
+        // Most of a program may be in the language that it embeds, as data of its source package.
+        this.#mentions.push(
+          ...this.#mentionsOfModules(this.#families.companionsOf(this.#families.ownersOf(trace))),
+        );
       } else if (isStatic(elf)) {
         this.#mentions.push(mentionsOf(sysroot, trace, elf), ...this.#mentionsOfStages(trace));
       }
@@ -236,11 +241,10 @@ export class StartedPrograms {
     return found;
   }
 
-  /** Returns what the modules of a script's own package mention, in which most of it may be. */
-  #mentionsOfModules(script: Trace): Mentions[] {
+  /** Returns what the modules of a program's packages mention, in which most of it may be. */
+  #mentionsOfModules(owners: readonly InstalledPackage[]): Mentions[] {
     const sysroot = this.#sysroot;
-    const modules = this.#families
-      .ownersOf(script)
+    const modules = owners
       .flatMap((owner) => this.#database.filesOf(owner) ?? [])
       .filter((file) => SOURCE.test(file));
     return modules.slice(0, MAX_SOURCES).flatMap((file) => {
