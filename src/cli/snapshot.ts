@@ -1,4 +1,5 @@
 import { startupSnapshot } from 'node:v8';
+import { forgetIndex } from '../evidence/packages/latest-index.js';
 import { useFront } from '../jail/engine/front-connection.js';
 import { meetFront } from './front.js';
 import { main } from './main.js';
@@ -18,4 +19,5 @@ export async function prepareSnapshot(
   meetFront();
   for (const words of jobs) await main(words);
   useFront(undefined);
+  forgetIndex();
 }

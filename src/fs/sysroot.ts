@@ -55,6 +55,8 @@ export interface Observed {
   readonly absent: readonly string[];
   /** The names in directories. */
   readonly lists: ReadonlyMap<string, readonly string[]>;
+  /** Paths among `found` and `absent` of which any change counts; of directories, also of their entries. */
+  readonly stamped: ReadonlySet<string>;
   /** Returns the numbers of lstat(2) for a file found in a survey, as `Survey.numbersOf`. */
   readonly numbersOf?: ((path: string) => readonly number[] | undefined) | undefined;
 }
@@ -81,6 +83,7 @@ export class Sysroot {
    */
   #surveyed: SurveyedPaths | undefined;
   readonly #lists = new Map<string, string[]>();
+  readonly #stamped = new Set<string>();
   readonly #traces = new Map<string, Trace | TraceFailure>();
   #probe: Sysroot | undefined;
   #ahead: Sysroot | undefined;
@@ -208,6 +211,49 @@ export class Sysroot {
     throw Object.assign(new Error(`${canonical}: ${stat.errno}`), { code: stat.errno });
   }
 
+  /**
+   * As {@link lstat}, for a directory of which many entries are read: that it has not changed then stands for what was
+   * found in it, except for the content and attributes of files.
+   */
+  stamp(canonical: string): FileStat | undefined {
+    const stat = this.lstat(canonical);
+    this.#noteStamp(canonical);
+    return stat;
+  }
+
+  /**
+   * Returns the targets of the symbolic links in a directory found by {@link trace}, by name; none if it cannot be read.
+   * Only the directory is recorded, by a {@link stamp}, since a link is never changed in place.
+   */
+  linksIn(found: Trace): Map<string, string> {
+    const targets = new Map<string, string>();
+    if (isLedByOthers(found) && !this.#isPublic(found, 0o004)) return targets;
+    this.stamp(found.path);
+    for (const name of this.#entriesOf(found.path)) {
+      try {
+        targets.set(name, this.#view.readlink(`${found.path === '/' ? '' : found.path}/${name}`));
+      } catch (error) {
+        // It is no link.
+        if (errnoOf(error) === undefined) throw error;
+      }
+    }
+    return targets;
+  }
+
+  #entriesOf(canonical: string): string[] {
+    try {
+      return this.#view.names(canonical).sort();
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return [];
+    }
+  }
+
+  #noteStamp(canonical: string): void {
+    this.#stamped.add(canonical);
+    if (this.#above?.isRecorded === true) this.#above.sysroot.#noteStamp(canonical);
+  }
+
   /** Returns the type of the file at a path without links on the way; undefined if it cannot be determined. */
   typeOf(canonical: string): FileStat['type'] | undefined {
     const stat = this.#lstat(canonical);
@@ -261,6 +307,7 @@ export class Sysroot {
     this.#stats.clear();
     this.#surveyed?.clear();
     this.#lists.clear();
+    this.#stamped.clear();
     this.#traces.clear();
     this.#ahead = undefined;
   }
@@ -286,15 +333,10 @@ export class Sysroot {
   #listAt(canonical: string): string[] {
     const known = this.#lists.get(canonical);
     if (known !== undefined) return known;
-    let names: string[] = [];
-    try {
-      names =
-        this.#above?.isRecorded === true
-          ? this.#above.sysroot.#listAt(canonical)
-          : this.#view.names(canonical).sort();
-    } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
-    }
+    const names =
+      this.#above?.isRecorded === true
+        ? this.#above.sysroot.#listAt(canonical)
+        : this.#entriesOf(canonical);
     this.#lists.set(canonical, names);
     return names;
   }
@@ -327,7 +369,8 @@ export class Sysroot {
     const view = this.#view;
     const numbersOf =
       view instanceof DirectoryView ? (at: string) => view.numbersOf(at) : undefined;
-    return { found, surveyed: this.#surveyed ?? [], absent, lists: this.#lists, numbersOf };
+    const [lists, stamped] = [this.#lists, this.#stamped];
+    return { found, surveyed: this.#surveyed ?? [], absent, lists, stamped, numbersOf };
   }
 
   #lstat(canonical: string): FileStat | TraceFailure {

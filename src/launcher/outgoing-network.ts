@@ -29,6 +29,8 @@ export interface OutgoingNetwork {
 /** Address of slirp4netns's name server (slirp4netns(1)). */
 const SLIRP_NAME_SERVER = '10.0.2.3';
 const PATIENCE_MS = 10_000;
+/** Longer than execa waits before it kills a process that does not end. */
+const LAST_PATIENCE_MS = 6_000;
 
 /** Finds a helper in PATH. For root, prefers slirp4netns: older versions of pasta give root no network. */
 export function findHelper(wanted: NetworkHelper | undefined): NetworkHelper {
@@ -94,6 +96,9 @@ export async function startHelper(
   });
   const stop = async (): Promise<void> => {
     running.kill('SIGTERM');
+    await Promise.race([running, wait(LAST_PATIENCE_MS, undefined, { ref: false })]);
+    // Processes that it has started may keep its output open.
+    for (const stream of [running.stdout, running.stderr, running.all]) stream.destroy();
     await running;
     directory?.remove();
   };

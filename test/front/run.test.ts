@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
@@ -199,6 +199,20 @@ describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
       const { status, stderr } = withHelper(helper, '-- sh -c "exit 7"');
       assert.deepEqual([status, stderr], [7, '']);
       await until(() => leftHelpers() === before_, 'the helper has ended');
+    });
+
+    test('does not wait for what a helper leaves behind', { timeout: 60_000 }, () => {
+      const [helper, left] = [`${directory}/leaving`, `${directory}/left`];
+      const text = `#!/bin/sh\nsleep 600 &\necho $! > ${left}\nexec ${real} "$@"\n`;
+      writeFileSync(helper, text, { mode: 0o755 });
+      for (const option of ['', '--verbose']) {
+        const run = `PATH=${helpers}:$PATH "$FRONT" run "$JAIL" --network outgoing ${option}`;
+        const { status } = script(
+          `${FIRST} mkdir -p ${helpers} && ln -sf ${helper} ${helpers}/slirp4netns && ${run} -- sh -c "exit 7"`,
+        );
+        process.kill(Number(readFileSync(left, 'utf8')));
+        assert.equal(status, 7);
+      }
     });
 
     for (const [how, command] of [

@@ -139,6 +139,30 @@ test('a file that changes its type meanwhile is neither waited for nor followed'
   );
 });
 
+test('the links in a directory are read at once, and only the directory is recorded', () => {
+  const root = path.join(tempDir(), 'root');
+  mkdirSync(path.join(root, 'links'), { recursive: true });
+  symlinkSync('/absent', path.join(root, 'links/one'));
+  symlinkSync('one', path.join(root, 'links/two'));
+  writeFileSync(path.join(root, 'links/file'), '');
+  const sysroot = new Sysroot(root);
+  const part = sysroot.part();
+  const found = part.trace('/links');
+  assert.ok(isTrace(found));
+  assert.deepEqual(
+    [...part.linksIn(found)],
+    [
+      ['one', '/absent'],
+      ['two', 'one'],
+    ],
+  );
+  for (const view of [part, sysroot]) {
+    const { found: seen = new Map(), lists, stamped } = view.observed() ?? {};
+    assert.deepEqual([...seen.keys()], ['/', '/links']);
+    assert.deepEqual([[...(stamped ?? [])], [...(lists ?? [])]], [['/links'], []]);
+  }
+});
+
 test('look-ups are recorded where they are made, and those of a part in both', () => {
   const root = path.join(tempDir(), 'root');
   mkdirSync(path.join(root, 'directory'), { recursive: true });
@@ -163,4 +187,10 @@ test('look-ups are recorded where they are made, and those of a part in both', (
   // What another view has found need not be inspected again, and counts as seen.
   one.trace('/own');
   assert.deepEqual(seen(one), ['/absent', '/directory', '/own', '/part']);
+  // What a part probes is no look-up of the part, but one of the probe.
+  const part = sysroot.part();
+  part.probe.trace('/part-probed');
+  assert.deepEqual([seen(part), seen(part.probe)], [[], ['/part-probed']]);
+  assert.ok(seen(probe).includes('/part-probed'));
+  assert.ok(!seen(sysroot).includes('/part-probed'));
 });

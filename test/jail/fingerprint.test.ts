@@ -33,6 +33,8 @@ function lookedAt(began = LATER) {
   writeFileSync(`${host}/usr/lib/libx.so.1.0`, 'library');
   symlinkSync('libx.so.1.0', `${host}/usr/lib/libx.so.1`);
   writeFileSync(`${host}/etc/conf.d/a.conf`, '');
+  mkdirSync(`${host}/etc/links`);
+  symlinkSync('/one', `${host}/etc/links/a`);
   const sysroot = new Sysroot(host);
   for (const name of ['/usr/lib/libx.so.1', '/usr/lib/liby.so', '/opt/lib/libx.so.1']) {
     sysroot.trace(name);
@@ -40,6 +42,9 @@ function lookedAt(began = LATER) {
   const settings = sysroot.trace('/etc/conf.d');
   assert.ok('stat' in settings);
   sysroot.list(settings);
+  const links = sysroot.trace('/etc/links');
+  assert.ok('stat' in links);
+  sysroot.linksIn(links);
   const observed = sysroot.observed();
   assert.ok(observed !== undefined);
   const isPlanned = (at: string) => at.startsWith('/usr');
@@ -81,6 +86,12 @@ describe('a change of what the resolver read is detected', needsRoot(), () => {
       symlinkSync('conf', `${host}/etc`);
     },
     'a new name in a listed directory': (host) => writeFileSync(`${host}/etc/conf.d/b.conf`, ''),
+    'another link in a directory of links': (host) => {
+      const { atime, mtime } = statSync(`${host}/etc/links`);
+      rmSync(`${host}/etc/links/a`);
+      symlinkSync('/other', `${host}/etc/links/a`);
+      utimesSync(`${host}/etc/links`, atime, mtime);
+    },
     'a removed name in a listed directory': (host) => rmSync(`${host}/etc/conf.d/a.conf`),
   };
   for (const [how, change] of Object.entries(changes)) {

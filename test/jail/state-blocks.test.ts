@@ -29,6 +29,7 @@ import {
   type PlannedFile,
   pathsIn,
   type StateBlock,
+  stampBlocks,
 } from '../../src/jail/record/state-blocks.js';
 import { readStateFile, stateFileParts } from '../../src/jail/record/state-file.js';
 import { needsRoot } from '../support/need.js';
@@ -56,6 +57,7 @@ function made() {
   });
   const host = [
     ...fileBlocks(files.map(({ path: at, stat }) => ({ path: at, numbers: numbersOf(stat) }))),
+    ...stampBlocks([{ path: '/bin', numbers: numbersOf(lstatSync(`${root}/bin`)) }]),
     ...directoryBlocks(['/bin', NON_UTF8]),
     ...absentBlocks(['/none', '/none/\udcfe']),
     ...listBlocks(
@@ -154,6 +156,21 @@ describe('state blocks', needsRoot(), () => {
     assert.equal(await isSame(other, listOf(states), [], recorded), false);
   });
 
+  test('of stamps do not hold for a directory with other entries, whatever its time', async () => {
+    const { root } = made();
+    utimesSync(`${root}/bin`, 1, 1);
+    const numbers = numbersOf(lstatSync(`${root}/bin`));
+    const [stamps, files] = [stampBlocks, fileBlocks].map((blocks) => [
+      ...blocks([{ path: '/bin', numbers }]),
+    ]);
+    assert.equal(await isSame(root, stamps ?? [], [], 0n), true);
+    rmSync(`${root}/bin/l`);
+    symlinkSync('b', `${root}/bin/l`);
+    utimesSync(`${root}/bin`, 1, 1);
+    assert.equal(await isSame(root, files ?? [], [], 0n), true);
+    assert.equal(await isSame(root, stamps ?? [], [], 0n), false);
+  });
+
   test('do not hold for a file changed after the record was made, even if it looks the same', async () => {
     const { root, jail } = made();
     const { ctimeNs } = lstatSync(`${root}/bin/a`, { bigint: true });
@@ -167,7 +184,7 @@ describe('state blocks', needsRoot(), () => {
     assert.deepEqual(pathsIn(host), {
       found: ['/', '/bin', '/bin/a', '/bin/b', '/bin/l'],
       absent: ['/none', '/none/\udcfe'],
-      listed: ['/bin', '/'],
+      listed: ['/bin', '/bin', '/'],
     });
     assert.deepEqual(
       [...entriesOf(jail)].map(({ path: at }) => at),

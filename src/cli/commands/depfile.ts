@@ -84,9 +84,15 @@ export async function prepareDepfile(
 
 /** What a sysroot was asked for. */
 export function lookedAt(sysroot: Sysroot): Looked {
-  const { found, surveyed, absent, lists } = sysroot.lookedAt();
+  const { found, surveyed, absent, lists, stamped } = sysroot.lookedAt();
   const files = [...found].flatMap(([name, { type }]) => (type === 'directory' ? [] : [name]));
-  return { root: sysroot.prefix, found: [...files, ...surveyed], absent, listed: lists.keys() };
+  const stampedIn = [...stamped].filter((name) => found.get(name)?.type === 'directory');
+  return {
+    root: sysroot.prefix,
+    found: [...files, ...surveyed],
+    absent,
+    listed: [...lists.keys(), ...stampedIn],
+  };
 }
 
 /** The sources of entries. */

@@ -124,6 +124,11 @@ function entryScript(bundle: string, scratch: string): string {
     // With what the first build has read.
     [jail, ...PROGRAMS, '--terminfo', 'none'],
     ['remove', jail],
+    // The packages of the programs, as they are found and as they are kept, and what options add.
+    [jail, ...PROGRAMS, '--with-package'],
+    ['remove', jail],
+    [jail, ...PROGRAMS, '--with-package', '--directory', '/tmp', '--include', '/etc/passwd'],
+    ['remove', jail],
     [jail, ...PROGRAMS, '--no-cache', '--no-sync', '--quiet'],
     [jail, ...PROGRAMS, '--no-sync', '--quiet'],
   ];

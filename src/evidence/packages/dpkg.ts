@@ -1,7 +1,8 @@
 import { JailbuildError } from '../../errors.js';
 import { isTrace, type Sysroot, type Trace, type TraceFailure } from '../../fs/sysroot.js';
 import { databaseNames, readIfThere, TOP_LINKS } from './aliases.js';
-import { type DpkgIndex, keepIndex, keptIndex } from './kept-index.js';
+import { keepIndex } from './kept-index.js';
+import { forgetIndex, indexOf, latestIndex, useIndex } from './latest-index.js';
 import { allOf, licenseExpression } from './license.js';
 import {
   type InstalledPackage,
@@ -290,7 +291,7 @@ export class DpkgDatabase implements PackageDatabase {
     const index = this.#paths();
     const lists = index.listsOf(listed);
     if (lists !== undefined) return lists;
-    if (latest?.index.paths === index) latest = undefined;
+    forgetIndex(index);
     this.#index = undefined;
     return this.#paths().listsOf(listed) ?? [];
   }
@@ -302,11 +303,9 @@ export class DpkgDatabase implements PackageDatabase {
   #paths(): PathLists {
     this.#readKept();
     if (this.#index !== undefined) return this.#index;
-    if (this.#state !== undefined && latest?.state === this.#state) {
-      // Another database of this process has built it.
-      this.#index = latest.index.paths;
-      return this.#index;
-    }
+    // Another database of this process may have built it.
+    this.#index = this.#state === undefined ? undefined : latestIndex(this.#state)?.paths;
+    if (this.#index !== undefined) return this.#index;
     const info = this.#sysroot.trace(`${DATABASE}/info`);
     // The state covers the index: dpkg writes the status file with each change of a list.
     const { probe } = this.#sysroot;
@@ -322,7 +321,7 @@ export class DpkgDatabase implements PackageDatabase {
     this.#index = built;
     if (this.#state !== undefined) {
       const index = { status: this.#stanzas(), paths: built };
-      latest = { state: this.#state, index };
+      useIndex(this.#state, index);
       keepIndex(this.#state, index);
     }
     return built;
@@ -348,16 +347,6 @@ function packagesNaming(status: Buffer, word: string): string[] {
     at = next;
   }
   return [...found];
-}
-
-/** The index that this process used last: advice and packages open a database each. */
-let latest: { readonly state: string; readonly index: DpkgIndex } | undefined;
-
-function indexOf(state: string): DpkgIndex | undefined {
-  if (latest?.state === state) return latest.index;
-  const index = keptIndex(state);
-  if (index !== undefined) latest = { state, index };
-  return index;
 }
 
 const FIRST = Buffer.from('Package: ');

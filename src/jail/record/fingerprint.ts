@@ -21,6 +21,7 @@ import {
   type PlannedFile,
   type SeenFile,
   type StateBlock,
+  stampBlocks,
 } from './state-blocks.js';
 import { readStateFile, stateFileParts } from './state-file.js';
 
@@ -85,7 +86,7 @@ export interface ShortRecord extends Omit<JailRecord, 'manifest' | 'former' | 'k
  * for
  */
 export function hostState(
-  { found, surveyed, absent, lists, numbersOf }: Observed,
+  { found, surveyed, absent, lists, stamped, numbersOf }: Observed,
   sourceRoot: string,
   began: number,
   isPlanned: (path: string) => boolean,
@@ -119,7 +120,20 @@ export function hostState(
   const blocks = [...fileBlocks(files())];
   for (const path of surveyed) if (isSettled) settled(numbersOf?.(path));
   if (!isSettled) return undefined;
-  blocks.push(...directoryBlocks(passed), ...absentBlocks(absent), ...listBlocks(lists));
+  const stamps: SeenFile[] = [];
+  for (const path of stamped) {
+    const seen = found.get(path);
+    if (seen?.type !== 'directory') continue;
+    const numbers = settled(lookAgain(sourceRoot + path, seen));
+    if (numbers !== undefined) stamps.push({ path, numbers });
+  }
+  if (!isSettled) return undefined;
+  blocks.push(
+    ...stampBlocks(stamps),
+    ...directoryBlocks(passed),
+    ...absentBlocks(absent),
+    ...listBlocks(lists),
+  );
   return iterable(function* () {
     yield* blocks;
     yield* fileBlocks(surveyedFiles());

@@ -18,7 +18,16 @@ enum BlockType {
   lists,
   /** mode, uid, gid, mtime, size, flags; the path is followed by the link's target or the first hard link's path. */
   jailEntries,
+  /** As `hostFiles`, with all numbers of directories. */
+  stamps,
 }
+
+/** Blocks with numbers. */
+const WITH_ROWS: ReadonlySet<BlockType> = new Set([
+  BlockType.hostFiles,
+  BlockType.jailEntries,
+  BlockType.stamps,
+]);
 
 /** Flags of an entry of the jail. */
 const ANY_OWNER = 1;
@@ -60,7 +69,16 @@ export interface PlannedFile {
 
 /** Yields blocks that list files of the host. Consumes its input one by one. */
 export function fileBlocks(files: Iterable<SeenFile>): Generator<StateBlock> {
-  return blocksOf(BlockType.hostFiles, files, (block, { path, numbers }) => {
+  return seenBlocks(BlockType.hostFiles, files);
+}
+
+/** Returns blocks that list directories of which any change counts, also of their entries. */
+export function stampBlocks(directories: readonly SeenFile[]): StateBlock[] {
+  return [...seenBlocks(BlockType.stamps, directories)];
+}
+
+function seenBlocks(type: BlockType, files: Iterable<SeenFile>): Generator<StateBlock> {
+  return blocksOf(type, files, (block, { path, numbers }) => {
     block.row(numbers);
     block.string(relative(path));
   });
@@ -130,6 +148,7 @@ export function pathsIn(blocks: readonly StateBlock[]): StatePaths {
       const path = `/${reader.string()}`;
       if (reader.type === BlockType.hostFiles) found.push(path);
       if (reader.type === BlockType.absent) absent.push(path);
+      if (reader.type === BlockType.stamps) listed.push(path);
       if (reader.type !== BlockType.lists) continue;
       listed.push(path);
       while (reader.string() !== '');
@@ -152,6 +171,7 @@ export function blockHolds(bytes: StateBlock, root: string, recorded = 0): boole
     const path = real(reader.string());
     switch (reader.type) {
       case BlockType.hostFiles:
+      case BlockType.stamps:
         if (!isSameFile(look(path), reader, index)) return false;
         break;
       case BlockType.directories:
@@ -177,7 +197,7 @@ export function blockHolds(bytes: StateBlock, root: string, recorded = 0): boole
 function isSameFile(now: Stats | undefined, reader: BlockReader, index: number): boolean {
   if (now === undefined) return false;
   const row = numbersOf(now);
-  const counts = now.isDirectory() ? 4 : ROW;
+  const counts = reader.type === BlockType.hostFiles && now.isDirectory() ? 4 : ROW;
   for (let at = 0; at < counts; at++) if (row[at] !== reader.number(index, at)) return false;
   return true;
 }
@@ -290,7 +310,7 @@ class BlockReader {
     this.type = bytes.readUInt32LE(0);
     this.count = bytes.readUInt32LE(4);
     this.#bytes = bytes;
-    const hasRows = this.type === BlockType.hostFiles || this.type === BlockType.jailEntries;
+    const hasRows = WITH_ROWS.has(this.type);
     const start = HEAD + (hasRows ? this.count * ROW * 8 : 0);
     this.#strings = fromBytes(bytes.subarray(start)).split('\0');
   }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Kinds of blocks; src/jail/record/state-blocks.ts writes them. */
-enum { HOST_FILES = 1, DIRECTORIES, ABSENT, LISTS, JAIL_ENTRIES };
+enum { HOST_FILES = 1, DIRECTORIES, ABSENT, LISTS, JAIL_ENTRIES, STAMPS };
 enum { ANY_OWNER = 1, HARD_LINK = 2 };
 /* Numbers stored for each file. */
 enum { MODE, UID, GID, MTIME, SIZE, CTIME, DEV, INO, ROW };
@@ -67,7 +67,7 @@ static bool is_host_file(struct block *block, const double *row)
 	if (now.st_mode != row[MODE] || now.st_uid != row[UID] || now.st_gid != row[GID] ||
 	    milliseconds(now.st_mtim) != row[MTIME])
 		return false;
-	return S_ISDIR(now.st_mode) ||
+	return (block->type == HOST_FILES && S_ISDIR(now.st_mode)) ||
 	       ((double)now.st_size == row[SIZE] && milliseconds(now.st_ctim) == row[CTIME] &&
 		(double)now.st_dev == row[DEV] && (double)now.st_ino == row[INO]);
 }
@@ -192,6 +192,7 @@ static bool holds(struct block *block, uint32_t index)
 		memcpy(row, block->rows + (size_t)index * sizeof(row), sizeof(row));
 	switch (block->type) {
 	case HOST_FILES:
+	case STAMPS:
 		return is_host_file(block, row);
 	case JAIL_ENTRIES:
 		return is_jail_entry(block, row);
@@ -220,7 +221,7 @@ bool check_block(int root, const struct operation *operation)
 	memcpy(&block.type, bytes, sizeof(block.type));
 	memcpy(&block.count, bytes + sizeof(block.type), sizeof(block.count));
 	size_t at = 2 * sizeof(uint32_t);
-	if (block.type == HOST_FILES || block.type == JAIL_ENTRIES) {
+	if (block.type == HOST_FILES || block.type == JAIL_ENTRIES || block.type == STAMPS) {
 		size_t size = (size_t)block.count * ROW * sizeof(double);
 		if (size > length - at)
 			return false;

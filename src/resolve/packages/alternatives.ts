@@ -24,11 +24,9 @@ function namesByTarget(sysroot: Sysroot): Map<string, readonly string[]> {
   const names = new Map<string, readonly string[]>();
   const directory = sysroot.trace(ALTERNATIVES);
   if (!isTrace(directory) || directory.stat.type !== 'directory') return names;
-  for (const name of sysroot.list(directory)) {
-    // Following hundreds of links to their ends takes long, and few of them lead to what is asked for.
-    const link = `${directory.path}/${name}`;
-    if (sysroot.typeOf(link) !== 'symlink') continue;
-    const target = unmerged(sysroot.readlink(link));
+  // Following hundreds of links to their ends takes long, and few of them lead to what is asked for.
+  for (const [name, link] of sysroot.linksIn(directory)) {
+    const target = unmerged(link);
     names.set(target, [...(names.get(target) ?? []), name]);
   }
   return names;

@@ -32,15 +32,15 @@ export function seenBy(
 ): SeenFiles | undefined {
   const observed = part.observed();
   if (observed === undefined) return undefined;
-  const { found, absent, lists } = observed;
-  const compared = new Set(stamps);
+  const { found, absent, lists, stamped } = observed;
+  const compared = new Set([...stamps, ...stamped]);
   for (const [path, stat] of found) {
     const isCompared = stat.type !== 'directory' || compared.has(path);
     if (isCompared && !kept.isSettled(stat)) return undefined;
   }
   const paths = [...found.keys(), ...absent];
   if (paths.length > most) return undefined;
-  const seen = { paths, stamps, lists: [...lists.keys()] };
+  const seen = { paths, stamps: [...compared], lists: [...lists.keys()] };
   const digest = digestOf(part, seen);
   return digest === undefined ? undefined : { ...seen, digest };
 }
@@ -58,7 +58,7 @@ function digestOf(
   const hash = createHash('sha256');
   try {
     for (const path of paths) hash.update(`${permissionsOrStamp(sysroot.lstat(path))}\n`);
-    for (const path of stamps) hash.update(`${stampOf(sysroot.lstat(path))}\n`);
+    for (const path of stamps) hash.update(`${stampOf(sysroot.stamp(path))}\n`);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return undefined;
