@@ -113,7 +113,9 @@ describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
     for (const changed of [
       'touch "$JAIL/.jailbuild/record.json"',
       'chmod g+w "$JAIL/.jailbuild"; trap "chmod g-w $JAIL/.jailbuild" EXIT',
-      'chmod g+w /var/cache/jailbuild/launch',
+      // A group with members other than root.
+      'chgrp 65534 /var/cache/jailbuild/launch; chmod g+w /var/cache/jailbuild/launch',
+      'chmod o+w /var/cache/jailbuild/launch',
       'chmod o+w /var/cache/jailbuild',
       'chmod o+w /var/cache/jailbuild/launch/*',
       'chown 1 /var/cache/jailbuild/launch/*',
