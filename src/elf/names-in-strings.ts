@@ -30,10 +30,13 @@ const [ZERO, SPACE, PERCENT, DASH] = [0x00, 0x20, 0x25, 0x2d];
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 const NAME_BYTES = nameBytes();
+/** What replaces the shell by the command behind it, at the start of a command line. */
+const REPLACING = Buffer.from('\0exec ');
+const EXEC = hashOf(REPLACING.subarray(1, -1));
 
 /**
  * Returns a function that tells whether a file contains a name in its data: as the first word of a
- * zero-terminated string, or at the end of one after a character that names do not contain, after a
+ * zero-terminated string, also behind `exec`, or at the end of one after a character that names do not contain, after a
  * conversion, as in `%slib%sjvm.cfg`, or as a whole option, as in `--dbus-daemon`, since linkers merge
  * strings that are ends of others; not as the first or last word of a sentence. The file is read once,
  * for any number of names, and indexed for many.
@@ -68,6 +71,7 @@ function collectHashes(bytes: Buffer, hashes: Set<number>): void {
   // The hash without the first character.
   let shorter = FNV_OFFSET;
   let before = ZERO;
+  let isBehindExec = false;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at] ?? 0;
     // No name begins with the dashes of an option.
@@ -78,10 +82,11 @@ function collectHashes(bytes: Buffer, hashes: Set<number>): void {
       continue;
     }
     if (length > 0) {
-      if (byte === ZERO || (byte === SPACE && before === ZERO)) {
+      if (byte === ZERO || (byte === SPACE && (before === ZERO || isBehindExec))) {
         if (length <= MAX_INDEXED) hashes.add(hash | 0);
         if (before === PERCENT && length <= MAX_INDEXED + 1) hashes.add(shorter | 0);
       }
+      isBehindExec = byte === SPACE && before === ZERO && (hash | 0) === EXEC;
       length = 0;
       hash = FNV_OFFSET;
       shorter = FNV_OFFSET;
@@ -95,13 +100,17 @@ function isIn(piece: Buffer, name: Buffer, isWord: boolean): boolean {
     const end = at + name.length;
     const next = piece[end];
     if (next === ZERO && (at === 0 || isBoundary(piece, at))) return true;
-    const startsString = at === 0 || piece[at - 1] === ZERO;
-    if (next !== SPACE || !isWord || !startsString) continue;
+    if (next !== SPACE || !isWord || !startsCommand(piece, at)) continue;
     if (PROSE.test(piece.toString('latin1', end, end + MAX_AFTER))) continue;
     const close = piece.indexOf(0, end);
     if ((close < 0 ? piece.length : close) - at <= MAX_COMMAND) return true;
   }
   return false;
+}
+
+function startsCommand(piece: Buffer, at: number): boolean {
+  if (at === 0 || piece[at - 1] === ZERO) return true;
+  return piece.subarray(Math.max(0, at - REPLACING.length), at).equals(REPLACING);
 }
 
 function isBoundary(piece: Buffer, at: number): boolean {
