@@ -97,9 +97,17 @@ test('finds the same names in random strings as the reference implementation', (
     const text = `\0${some(80)}\0`;
     const bytes = Buffer.from(text, 'latin1');
     const isNamed = namesInStrings(new MemorySource(bytes), headersOf(bytes.length), LIMIT);
+    const isIndexed = namesInStrings(new MemorySource(bytes), headersOf(bytes.length), LIMIT);
+    // Few names are searched for without the index.
+    for (let other = 0; other < 30; other++) isIndexed(`other${other}`);
     const expected = plainly(text);
     for (const name of ['a', 'ab', 'ba', 'b.', 'abx', 'x', 'xa', 'a.b', 'aZ']) {
       assert.equal(isNamed(name), expected(name), JSON.stringify({ text, name }));
+      assert.equal(
+        isIndexed(name),
+        expected(name),
+        JSON.stringify({ text, name, isIndexed: true }),
+      );
     }
   }
 });
