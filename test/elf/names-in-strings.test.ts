@@ -73,7 +73,7 @@ for (const { title, text, has, lacks } of [
     title: 'finds the command that replaces the shell',
     text: '\0exec cc-12 -g %s\0may exec tail -f\0exec kill is\0exec',
     // More names than are searched for without an index.
-    has: Array.from({ length: 20 }, () => 'cc-12'),
+    has: Array.from({ length: 30 }, () => 'cc-12'),
     lacks: ['tail', 'kill'],
   },
   {
@@ -104,9 +104,17 @@ test('finds the same names in random strings as the reference implementation', (
     const text = `\0${some(80)}\0`;
     const bytes = Buffer.from(text, 'latin1');
     const isNamed = namesInStrings(new MemorySource(bytes), headersOf(bytes.length), LIMIT);
+    const isIndexed = namesInStrings(new MemorySource(bytes), headersOf(bytes.length), LIMIT);
+    // Few names are searched for without the index.
+    for (let other = 0; other < 30; other++) isIndexed(`other${other}`);
     const expected = plainly(text);
     for (const name of ['a', 'ab', 'ba', 'b.', 'abx', 'x', 'xa', 'a.b', 'aZ']) {
       assert.equal(isNamed(name), expected(name), JSON.stringify({ text, name }));
+      assert.equal(
+        isIndexed(name),
+        expected(name),
+        JSON.stringify({ text, name, isIndexed: true }),
+      );
     }
   }
 });

@@ -27,7 +27,6 @@ import { madeConfiguration } from './made-configuration.js';
 import { madeCaches } from './made-state.js';
 import {
   essentialCommands,
-  mentionsOf,
   type NamedPath,
   namedPaths,
   originalOf,
@@ -214,7 +213,7 @@ export class NamedParts {
     const directories = moduleDirectories(this.#database, owner);
     if (directories.length === 0) return;
     const imports = this.#openerImports(owner, library, elf);
-    const mentions = mentionsOf(sysroot, library, elf);
+    const mentions = this.#closure.namesIn(sysroot, library, elf);
     for (const directory of directories) {
       const found = sysroot.trace(directory.path);
       if (!isTrace(found)) continue;
@@ -275,7 +274,7 @@ export class NamedParts {
     if (library === undefined) return;
     const [owner] = this.#database.ownersOf([library]).get(library) ?? [];
     if (owner === undefined) return;
-    const mentions = mentionsOf(sysroot, object, elf);
+    const mentions = closure.namesIn(sysroot, object, elf);
     for (const provider of mentionedProviders(sysroot, library, mentions)) {
       this.#added.add(provider, { kind: 'named', by: object.path, package: owner.name });
     }
@@ -290,7 +289,7 @@ export class NamedParts {
     const library = closure.withReason('needed').find((path) => PAM_LIBRARY.test(path));
     if (library === undefined) return;
     const name = baseName(trace.path);
-    const mentions = mentionsOf(sysroot, trace, elf);
+    const mentions = closure.namesIn(sysroot, trace, elf);
     const services = this.#families
       .ownersOf(trace)
       .flatMap((owner) => this.#database.filesOf(owner) ?? [])
