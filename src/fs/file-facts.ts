@@ -5,7 +5,7 @@ import { SETTLED } from './settled.js';
 import type { FileAttributes } from './survey.js';
 
 /** First bytes of a file; the last is the format version. */
-const MAGIC = Buffer.from('jbfacts\x01', 'latin1');
+const MAGIC = Buffer.from('jbfacts\x02', 'latin1');
 /** After the magic: a checksum of the rest of the head, the length of the name, and the number of slots. */
 const HEAD = MAGIC.length + 12;
 /** In a slot of the table: the hash of a key, and the offset of its record plus one; zero in an empty slot. */
@@ -20,9 +20,6 @@ const MAX_RECORDS = 16 << 20;
 const MAX_FILES = 8;
 /** The table and a long name are smaller than the records. */
 const MAX_FILE = 2 * MAX_RECORDS;
-/** FNV-1a, 32 bits (draft-eastlake-fnv). */
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
 
 /** Facts of a file, as text, and what identifies the file. */
 export interface FoundFacts {
@@ -141,7 +138,7 @@ class KeptFacts {
 
   /** Returns the text of an undamaged record. */
   get(key: string): string | undefined {
-    const hash = hashOf(key);
+    const hash = crc32(key);
     const count = this.#slots.length / SLOT;
     for (let index = hash % count; ; index = (index + 1) % count) {
       const end = this.#slots.readUInt32LE(index * SLOT + 4);
@@ -192,14 +189,14 @@ function fileOf(
   added: readonly (readonly [key: string, text: string])[],
 ): Buffer {
   const news = added.map(([key, text]) => ({
-    hash: hashOf(key),
+    hash: crc32(key),
     record: recordOf(key, text),
   }));
   const size = news.reduce((sum, { record }) => sum + record.length, 0);
   const old = kept?.records ?? Buffer.alloc(0);
   const cut = old.length + size > MAX_RECORDS ? middleOf(old) : 0;
   const places: (readonly [hash: number, offset: number])[] = [];
-  const replaced = new Map(added.map(([key]) => [hashOf(key), key]));
+  const replaced = new Map(added.map(([key]) => [crc32(key), key]));
   for (const [hash, offset] of kept?.places() ?? []) {
     const key = replaced.get(hash);
     const isReplaced = key !== undefined && textOf(old, offset, key) !== undefined;
@@ -253,13 +250,4 @@ function tableOf(places: readonly (readonly [hash: number, offset: number])[]): 
     table.writeUInt32LE(offset + 1, index * SLOT + 4);
   }
   return table;
-}
-
-/** @param key ASCII characters */
-function hashOf(key: string): number {
-  let hash = FNV_OFFSET;
-  for (let at = 0; at < key.length; at++) {
-    hash = Math.imul(hash ^ key.charCodeAt(at), FNV_PRIME);
-  }
-  return hash >>> 0;
 }

@@ -1,3 +1,4 @@
+import type { PackageDatabase } from '../evidence/packages/package.js';
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
 import type { ReadFacts } from '../fs/file-facts.js';
 import type { Survey } from '../fs/survey.js';
@@ -56,7 +57,7 @@ export async function resolveRequest(
   const request = await openSysroot(asked, registry);
   const kept = noCache ? undefined : KeptFiles.open();
   const sysroot = new Sysroot(request.sysroot);
-  const { bring, warnings } = await loadPackages(request, sysroot, kept);
+  const { bring, database, warnings } = await loadPackages(request, sysroot, kept);
   const additions = await loadAdditions(request);
   const trees = survey === undefined ? undefined : additions?.trees?.(sysroot);
   if (trees !== undefined) sysroot.useSurvey(await survey?.(sysroot.prefix, trees));
@@ -67,7 +68,7 @@ export async function resolveRequest(
   if (syntax !== undefined) begun.addCommands(syntax);
   const isWhole = begun.users.length === 0;
   const closure = begun.finish(isWhole ? undefined : (additions ?? (await expand(request))));
-  const advice = isAdvised ? await findAdvice(begun, kept) : [];
+  const advice = isAdvised ? await findAdvice(begun, kept, database) : [];
   kept?.save();
   return { ...closure, advice, warnings: [...warnings, ...unread, ...closure.warnings] };
 }
@@ -88,9 +89,15 @@ export async function planRequest(
   return { closure, manifest: plan(closure) };
 }
 
-async function findAdvice({ advisable }: Resolving, kept: KeptFiles | undefined) {
+/** @param database that packages have used, which need not be opened again */
+async function findAdvice(
+  { advisable }: Resolving,
+  kept: KeptFiles | undefined,
+  database: PackageDatabase | undefined,
+) {
   const { adviceOn } = await import('../resolve/advice/advice-on.js');
   const openDatabase = async (probe: Sysroot) => {
+    if (database !== undefined) return database;
     const { openPackages } = await import('../evidence/packages/open.js');
     return (await openPackages(probe)).database;
   };
@@ -103,17 +110,17 @@ async function loadPackages(
   sysroot: Sysroot,
   kept: KeptFiles | undefined,
 ) {
-  if (!needsPackages(request)) return { bring: undefined, warnings: [] };
+  if (!needsPackages(request)) return { bring: undefined, database: undefined, warnings: [] };
   const { openPackages } = await import('../evidence/packages/open.js');
   const { packagesOf } = await import('../resolve/packages/bring-packages.js');
   const { database, warnings } = await openPackages(sysroot);
   const { traces = [], traceScope, packages = [] } = request;
   if (traceScope !== 'packages' || database === undefined)
-    return { bring: packagesOf(request, database, kept), warnings };
+    return { bring: packagesOf(request, database, kept), database, warnings };
   const { packagesUsed } = await import('../evidence/trace/owners.js');
   const used = packagesUsed(traces, sysroot, database);
   const whole = { ...request, packages: [...new Set([...packages, ...used])] };
-  return { bring: packagesOf(whole, database, kept), warnings };
+  return { bring: packagesOf(whole, database, kept), database, warnings };
 }
 
 /** Loads the parser only for scripts, since it takes 40 ms of CPU time. */

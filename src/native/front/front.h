@@ -97,6 +97,13 @@ void answer_without_node(struct start *start, int argc, char **argv);
 /* Builds a new jail as Node did before for the same command, and exits; otherwise returns, with nothing done. */
 void build_without_node(struct start *start, int argc, char **argv);
 
+/* next.c */
+/*
+ * Becomes this program with the words of a command that follows a stored output, behind whose name the root is put; exits
+ * with status 0 without one.
+ */
+_Noreturn void become_next(char **words, size_t count, const char *root);
+
 /* fail.c */
 _Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -30,7 +30,7 @@ export class Advisers {
     this.#probe = probe;
     this.#jail = jail;
     this.#packages = database && { database, families: new PackageFamilies(probe, database) };
-    const mentions = new MentionedNames(sysroot);
+    const mentions = new MentionedNames(sysroot, programs.strings);
     this.#contents = { root: sysroot, strings: programs.strings, mentions };
   }
 

@@ -10,6 +10,11 @@ const NAMES = [
  * itself. Programs that know more have tables of them, and need those of their input.
  */
 export function ownCharset(mentions: (name: string) => boolean): string | undefined {
-  const found = NAMES.filter((name) => mentions(name));
-  return found.length === 1 ? found[0] : undefined;
+  let only: string | undefined;
+  for (const name of NAMES) {
+    if (!mentions(name)) continue;
+    if (only !== undefined) return undefined;
+    only = name;
+  }
+  return only;
 }

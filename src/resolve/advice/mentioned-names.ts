@@ -1,20 +1,24 @@
 import type { ElfFile } from '../../elf/types.js';
 import type { Sysroot, Trace } from '../../fs/sysroot.js';
-import { type Mentions, mentionsOf, scriptMentions } from '../packages/named-paths.js';
+import { type Mentions, scriptMentions } from '../packages/named-paths.js';
+import type { ProgramStrings } from '../process/program-strings.js';
 
-/** The maximum size in bytes of files whose strings are kept for the next program. */
+/** The maximum size in bytes of scripts whose words are kept for the next program. */
 const MAX_MENTIONED = 128 << 20;
 
 /** The names that files mention, each file read once for all programs. */
 export class MentionedNames {
   readonly #root: Sysroot;
+  readonly #strings: ProgramStrings;
+  /** Of scripts, by identity. */
   readonly #known = new Map<string, Mentions>();
   /** The size of the files in `#known`, in bytes. */
   #bytes = 0;
 
   /** @param root contains the files */
-  constructor(root: Sysroot) {
+  constructor(root: Sysroot, strings: ProgramStrings) {
     this.#root = root;
+    this.#strings = strings;
   }
 
   /**
@@ -24,13 +28,14 @@ export class MentionedNames {
    * @param elf undefined for a script
    */
   of(file: Trace, elf: ElfFile | undefined): Mentions {
+    return elf === undefined ? this.#ofScript(file) : this.#strings.namesIn(this.#root, file, elf);
+  }
+
+  #ofScript(file: Trace): Mentions {
     const { identity, size } = file.stat;
     const known = this.#known.get(identity);
     if (known !== undefined) return known;
-    const mentions =
-      elf === undefined ? scriptMentions(this.#root, file) : mentionsOf(this.#root, file, elf);
-    // The entries hold what was read of the files. Programs of one package usually follow each
-    // other.
+    const mentions = scriptMentions(this.#root, file);
     if (this.#bytes + size > MAX_MENTIONED) {
       this.#known.clear();
       this.#bytes = 0;

@@ -25,6 +25,8 @@ export interface ClosureSoFar {
   read(identity: string): ReadFile;
   /** Returns what the strings of a file name, as `ProgramStrings.of`. */
   stringsOf(root: Sysroot, file: Trace, elf: ElfFile): DataStrings;
+  /** Returns which names a file has in its data, as `ProgramStrings.namesIn`. */
+  namesIn(root: Sysroot, file: Trace, elf: ElfFile): (name: string) => boolean;
   /** Adds the steps of a look-up. */
   add(trace: Trace, reason: Reason): void;
   /** Adds what a file among data needs, as `ProgramResolver.addRunnable`. */
@@ -45,6 +47,7 @@ export function closureOf({ files, programs }: Resolution): ClosureSoFar {
     isShellScript: (path) => programs.shellScripts.some(({ trace }) => trace.path === path),
     read: (identity) => programs.read(identity),
     stringsOf: (root, file, elf) => programs.strings.of(root, file, elf),
+    namesIn: (root, file, elf) => programs.strings.namesIn(root, file, elf),
     add: (trace, reason) => files.add(trace, reason),
     addRunnable: (trace, isWanted) => programs.addRunnable(trace, isWanted),
     addCommand: (trace, reason) => programs.addCommand(trace, reason),

@@ -13,7 +13,8 @@ import { AddedFiles, CONFIGURATION } from './added-files.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import type { Brought } from './brought.js';
 import type { ClosureSoFar } from './closure-so-far.js';
-import { madeConfiguration, madeState } from './made-configuration.js';
+import { madeConfiguration } from './made-configuration.js';
+import { declaredDirectories, madeState } from './made-state.js';
 import { NamedParts } from './named-parts.js';
 import { PROGRAM } from './package-programs.js';
 import { StartedPrograms } from './started-programs.js';
@@ -289,10 +290,12 @@ export class Expansion {
     }
   }
 
-  /** Adds the empty files of state that the installations of packages made. */
+  /** Adds the empty files of state that the installations of packages made, and declared directories. */
   #addState(family: ReadonlySet<InstalledPackage>): void {
     for (const member of family) {
-      for (const file of madeState(this.#sysroot, member, this.#database)) {
+      const made = madeState(this.#sysroot, member, this.#database);
+      const declared = declaredDirectories(this.#sysroot, member, this.#database);
+      for (const file of [...made, ...declared]) {
         this.#added.add(file, { kind: 'package', name: member.name }, member);
       }
     }

@@ -1,7 +1,5 @@
 import path from 'node:path';
-import { namesInStrings } from '../../elf/names-in-strings.js';
 import type { DataStrings } from '../../elf/path-strings.js';
-import type { ElfFile } from '../../elf/types.js';
 import type { PackageDatabase } from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { STANDARD_PATH } from '../../manifest/standard-path.js';
@@ -9,8 +7,6 @@ import { baseName } from '../../text/base-name.js';
 import { lookUpProgram } from '../find-program.js';
 import { hasFewPrograms } from './package-programs.js';
 
-/** The maximum number of bytes read of a program. */
-const MAX_READ = 64 << 20;
 /** Paths that are filled at run time, or that contain no program's data. */
 const ELSEWHERE =
   /^\/(dev|proc|sys|run|tmp|home|root|boot|mnt|media)(\/|$)|^\/var\/(run|tmp|lock|log|mail|spool)(\/|$)/;
@@ -47,18 +43,6 @@ export function namedPaths(
 
 /** Returns whether a program may start another by a bare name. */
 export type Mentions = (name: string) => boolean;
-
-/**
- * Returns a function that returns whether a program has a name in its data: see `namesInStrings`.
- */
-export function mentionsOf(sysroot: Sysroot, program: Trace, elf: ElfFile): Mentions {
-  const reader = sysroot.open(program);
-  try {
-    return namesInStrings(reader, elf.headers, MAX_READ);
-  } finally {
-    reader.close();
-  }
-}
 
 /**
  * Returns the programs of essential packages among names, as far as the sysroot has them.

@@ -103,6 +103,11 @@ export class RecordedClosure implements ClosureSoFar {
     return this.#closure.stringsOf(root, file, elf);
   }
 
+  /** Depends on the file alone. */
+  namesIn(root: Sysroot, file: Trace, elf: ElfFile): (name: string) => boolean {
+    return this.#closure.namesIn(root, file, elf);
+  }
+
   add(trace: Trace, reason: Reason): void {
     this.#closure.add(trace, reason);
     this.#note({ trace, how: 'file', reason });

@@ -10,7 +10,7 @@ import { startsByName, startsPrograms } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import type { AddedFiles, PackageSources } from './added-files.js';
 import type { ClosureSoFar } from './closure-so-far.js';
-import { type Mentions, mentionsOf, scriptMentions } from './named-paths.js';
+import { type Mentions, scriptMentions } from './named-paths.js';
 import { PROGRAM, programsOf } from './package-programs.js';
 
 /** A program that is found through a link, if at all. */
@@ -146,7 +146,7 @@ export class StartedPrograms {
         (other) => programsOf(other, this.#database).length > 0,
       );
       if (near.length === 0) continue;
-      const mentions = mentionsOf(sysroot, library, elf);
+      const mentions = closure.namesIn(sysroot, library, elf);
       for (const member of near) {
         const names = new Set(programsOf(member, this.#database).filter((name) => mentions(name)));
         if (names.size === 0) continue;
@@ -204,7 +204,7 @@ export class StartedPrograms {
         const owners = this.#families.ownersOf(trace);
         if (!isShellScript) this.#mentions.push(...this.#mentionsOfModules(owners));
       } else if (startsPrograms(facts?.imports ?? []) || this.#startsByLibrary(elf)) {
-        this.#mentions.push(mentionsOf(sysroot, trace, elf));
+        this.#mentions.push(closure.namesIn(sysroot, trace, elf));
         // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
         const own = baseName(trace.path);
         this.#mentions.push((name) => name.length >= MIN_END && own.endsWith(name));
@@ -213,7 +213,7 @@ export class StartedPrograms {
           ...this.#mentionsOfModules(this.#families.companionsOf(this.#families.ownersOf(trace))),
         );
       } else if (isStatic(elf)) {
-        this.#mentions.push(mentionsOf(sysroot, trace, elf), ...this.#mentionsOfStages(trace));
+        this.#mentions.push(closure.namesIn(sysroot, trace, elf), ...this.#mentionsOfStages(trace));
       }
     }
   }
@@ -235,7 +235,7 @@ export class StartedPrograms {
         if (trace.stat.type !== 'file' || (trace.stat.mode & 0o111) === 0) continue;
         this.#added.add(trace, { kind: 'package', name: owner.name }, owner);
         const { elf } = closure.read(trace.stat.identity);
-        if (elf !== undefined && isStatic(elf)) found.push(mentionsOf(sysroot, trace, elf));
+        if (elf !== undefined && isStatic(elf)) found.push(closure.namesIn(sysroot, trace, elf));
       }
     }
     return found;
