@@ -50,6 +50,8 @@ struct start {
 
 /* find.c: paths; on failure, prints the reason and exits */
 void find_node(char node[PATH_MAX]);
+/* Moves to the next item of a PATH, and gives the path of a program in it; returns false at the end. */
+bool next_on_path(const char **path, const char *name, char file[PATH_MAX]);
 void find_dist(char dist[PATH_MAX]);
 
 /* channel.c */

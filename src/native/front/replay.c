@@ -235,7 +235,9 @@ static struct job *parse_request(const char *request, uint32_t length, const str
 	if (bytes == NULL)
 		return NULL;
 	memcpy(bytes, request, length);
-	struct job *job = parse_job(bytes, length);
+	struct job *job = parse_stored_job(bytes, length);
+	if (job == NULL)
+		return NULL;
 	if (job->count > 0 && rename_paths(job, replay))
 		return job;
 	free_job(job);
