@@ -44,6 +44,8 @@ export interface FileView {
   open(path: string): OpenFile;
   /** Returns whether users other than root and the caller can change a directory's entries. Absent means false. */
   isShared?(directory: string): boolean;
+  /** As `Survey.dataStart`, if the view has a survey. */
+  dataStart?(path: string): number | undefined;
 }
 
 /** A directory of the real file system as a tree. */
@@ -74,7 +76,6 @@ export class DirectoryView implements FileView {
     return { type, mode, uid, gid, size, mtimeNs, identity, inode };
   }
 
-  /** As `Survey.dataStart`. */
   dataStart(path: string): number | undefined {
     return this.survey?.dataStart(path);
   }

@@ -66,6 +66,11 @@ export class OverlayView implements FileView {
     throw new JailbuildError('NOT_READABLE', `${path}: is not a regular file`, path);
   }
 
+  /** Looks only where nothing is placed: a placed file has its own start. */
+  dataStart(path: string): number | undefined {
+    return this.#names.has(path) || this.#placed.has(path) ? undefined : this.#below.dataStart(path);
+  }
+
   isShared(directory: string): boolean {
     const placed = this.#placed.get(directory);
     if (placed !== undefined) return placed.isShared?.() ?? false;

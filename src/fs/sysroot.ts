@@ -179,9 +179,8 @@ export class Sysroot {
    * execute; otherwise undefined, and the file counts as not looked up
    */
   dataStart(canonical: string): number | undefined {
-    const view = this.#view;
-    const start = view instanceof DirectoryView ? view.dataStart(canonical) : undefined;
-    if (start !== undefined) this.#noteSurveyed(canonical);
+    const start = this.#view.dataStart?.(canonical);
+    if (start !== undefined && this.#view instanceof DirectoryView) this.#noteSurveyed(canonical);
     return start;
   }
 

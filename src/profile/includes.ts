@@ -8,10 +8,12 @@ import type { Resolution } from '../resolve/additions.js';
 import { resolveEnvironment } from '../resolve/environment.js';
 import { glob, isMagic, type Match } from './glob.js';
 
+const NONE: string[] = [];
+
 /** Files that the user includes at another path of the jail. */
 export class PlacedIncludes {
   readonly #resolution: Resolution;
-  readonly #reasons = new Map<string, Reason>();
+  readonly #placed: { readonly paths: readonly string[]; readonly reason: Reason }[] = [];
 
   constructor(resolution: Resolution) {
     this.#resolution = resolution;
@@ -50,9 +52,7 @@ export class PlacedIncludes {
       );
     }
     const reason: Reason = { kind: 'included', as: from };
-    for (const placed of files.addElsewhere(only.trace, at, reason)) {
-      this.#reasons.set(placed, reason);
-    }
+    this.#placed.push({ paths: files.addElsewhere(only.trace, at, reason), reason });
   }
 
   /**
@@ -62,27 +62,33 @@ export class PlacedIncludes {
    * @returns warnings
    */
   resolve(): string[] {
-    const { sysroot, sources, files, programs } = this.#resolution;
     const warnings: string[] = [];
-    for (const [at, reason] of this.#reasons) {
-      const entry = files.at(at);
-      if (entry?.stat.type === 'file') {
-        const trace = sysroot.trace(at);
-        if (isTrace(trace)) programs.addRunnable(trace);
-      } else if (entry?.stat.type === 'socket') {
-        files.remove([at]);
-        warnings.push(`${entry.source}: is a socket: left out`);
-      } else if (entry?.stat.type === 'symlink') {
-        const trace = sysroot.trace(at);
-        if (isTrace(trace)) files.add(trace, reason);
-        else if (isTrace(sources.trace(entry.source))) {
-          warnings.push(
-            `${at}: leads to ${entry.target}, which does not exist from its path in the jail: include it too`,
-          );
-        }
-      }
+    for (const { paths, reason } of this.#placed) {
+      for (const at of paths) warnings.push(...this.#addNeeds(at, reason));
     }
     return warnings;
+  }
+
+  #addNeeds(at: string, reason: Reason): string[] {
+    const { sysroot, sources, files, programs } = this.#resolution;
+    if (files.isData(at)) return NONE;
+    const entry = files.at(at);
+    if (entry?.stat.type === 'file') {
+      const trace = sysroot.trace(at);
+      if (isTrace(trace)) programs.addRunnable(trace);
+    } else if (entry?.stat.type === 'socket') {
+      files.remove([at]);
+      return [`${entry.source}: is a socket: left out`];
+    } else if (entry?.stat.type === 'symlink') {
+      const trace = sysroot.trace(at);
+      if (isTrace(trace)) files.add(trace, reason);
+      else if (isTrace(sources.trace(entry.source))) {
+        return [
+          `${at}: leads to ${entry.target}, which does not exist from its path in the jail: include it too`,
+        ];
+      }
+    }
+    return NONE;
   }
 }
 

@@ -2,6 +2,7 @@ import { errnoText, JailbuildError } from '../errors.js';
 import { isTrace, type Trace, type TraceFailure } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { Resolution } from '../resolve/additions.js';
+import { isSurveyedData } from '../resolve/surveyed-data.js';
 import type { Match } from './glob.js';
 import type { MadeEntries } from './made-entries.js';
 
@@ -47,11 +48,11 @@ export class MatchedFiles {
   }
 
   #addBelow(directory: Trace, reason: Reason, except: (path: string) => boolean): void {
-    const { sysroot, files, programs } = this.#resolution;
+    const { sysroot, files } = this.#resolution;
     for (const name of sysroot.list(directory)) {
       const path = `${directory.path === '/' ? '' : directory.path}/${name}`;
       if (except(path)) continue;
-      if (programs.isData(path)) {
+      if (isSurveyedData(sysroot, path)) {
         files.addData(path, reason);
         continue;
       }

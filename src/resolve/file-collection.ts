@@ -1,15 +1,16 @@
 import { JailbuildError } from '../errors.js';
-import { BufferReader } from '../fs/file-reader.js';
+import { BufferReader, type OpenFile } from '../fs/file-reader.js';
 import type { FileStat } from '../fs/file-view.js';
-import type { OverlayView } from '../fs/overlay-view.js';
+import type { OverlayView, PlacedFile } from '../fs/overlay-view.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 import { baseName } from '../text/base-name.js';
+import { isSurveyedData } from './surveyed-data.js';
 
-/** The reason of directories and links on the way to other entries: one object, so that it is compared quickly. */
 /** How a script runs or reads a file. */
 type RunKind = 'shebang' | 'env' | 'command' | 'sourced';
 
+/** The reason of directories and links on the way to other entries: one object, so that it is compared quickly. */
 const PARENT: Reason = { kind: 'parent' };
 
 /** The number of reasons from which on they are looked up. */
@@ -35,28 +36,34 @@ export interface CollectedFile {
 }
 
 /**
- * A regular file that is only copied. There may be very many: its attributes are those that the sysroot knows, and its
+ * A regular file that is only copied. There may be very many: its attributes are those that the sources know, and its
  * reasons a list that it shares.
  */
-class DataFile implements CollectedFile {
+class DataFile implements CollectedFile, PlacedFile {
   readonly path: string;
+  readonly source: string;
   readonly order: number;
   reasons: readonly Reason[];
-  readonly #sysroot: Sysroot;
+  readonly #sources: Sysroot;
 
-  constructor(path: string, order: number, reasons: readonly Reason[], sysroot: Sysroot) {
+  constructor(
+    { path, source = path, order }: { path: string; source?: string; order: number },
+    reasons: readonly Reason[],
+    sources: Sysroot,
+  ) {
     this.path = path;
+    this.source = source;
     this.order = order;
     this.reasons = reasons;
-    this.#sysroot = sysroot;
-  }
-
-  get source(): string {
-    return this.path;
+    this.#sources = sources;
   }
 
   get stat(): FileStat {
-    return this.#sysroot.statOf(this.path);
+    return this.#sources.statOf(this.source);
+  }
+
+  open(): OpenFile {
+    return this.#sources.openAt(this.source);
   }
 
   get target(): undefined {
@@ -194,13 +201,18 @@ export class FileCollection {
       this.addReason(path, reason);
       return;
     }
+    this.#setData({ path }, reason);
+    this.#putParent(path);
+  }
+
+  #setData(at: { readonly path: string; readonly source?: string }, reason: Reason): void {
     let reasons = this.#single.get(reason);
     if (reasons === undefined) {
       reasons = [reason];
       this.#single.set(reason, reasons);
     }
-    this.#set(path, new DataFile(path, this.#files.size, reasons, this.#sysroot));
-    this.#putParent(path);
+    const order = this.#files.size;
+    this.#set(at.path, new DataFile({ ...at, order }, reasons, this.#sources));
   }
 
   /** Adds a dangling symbolic link. Its path has no links on the way. */
@@ -277,10 +289,19 @@ export class FileCollection {
     return paths;
   }
 
+  get #sources(): Sysroot {
+    return this.#placement?.sources ?? this.#sysroot;
+  }
+
   #copyTo(source: string, path: string, reason: Reason, paths: string[]): void {
-    const sources = this.#placement?.sources ?? this.#sysroot;
-    const stat = sources.statOf(source);
+    const sources = this.#sources;
     this.#reasonsSeen.delete(path);
+    if (isSurveyedData(sources, source)) {
+      this.#setData({ path, source }, reason);
+      paths.push(path);
+      return;
+    }
+    const stat = sources.statOf(source);
     this.#set(path, {
       path,
       order: this.#files.size,
@@ -307,7 +328,8 @@ export class FileCollection {
     const { sources, overlay } = this.#placement;
     for (const path of paths) {
       const file = this.#files.get(path);
-      if (file === undefined) continue;
+      if (file instanceof DataFile) overlay.place(path, file);
+      if (file === undefined || file instanceof DataFile) continue;
       const { stat, target, content, source, isMade } = file;
       const open = isMade
         ? () => new BufferReader(content ?? Buffer.alloc(0), path)
@@ -318,7 +340,7 @@ export class FileCollection {
     this.#sysroot.forget();
   }
 
-  /** Returns whether the entry at a path was added by {@link addData}. */
+  /** Returns whether the entry at a path is a regular file that is neither ELF nor executable, and only copied. */
   isData(path: string): boolean {
     return this.#files.get(path) instanceof DataFile;
   }

@@ -1,4 +1,3 @@
-import { isElfStart } from '../elf/headers.js';
 import type { ElfFile } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import type { ReadFacts } from '../fs/file-facts.js';
@@ -266,17 +265,6 @@ export class ProgramResolver {
       return elf === undefined ? this.#scriptInSteps(trace) : this.#processInSteps(trace, elf);
     };
     atOnce(this.#optionalInSteps(trace, add));
-  }
-
-  /**
-   * Returns whether a file is known to need nothing, without looking it up: it is a regular file of a survey, neither
-   * ELF nor executable.
-   *
-   * @param path without links on the way
-   */
-  isData(path: string): boolean {
-    const start = this.#sysroot.dataStart(path);
-    return start !== undefined && !isElfStart(start);
   }
 
   /**
