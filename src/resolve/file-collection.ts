@@ -6,10 +6,10 @@ import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 import { baseName } from '../text/base-name.js';
 
-/** The reason of directories and links on the way to other entries: one object, so that it is compared quickly. */
 /** How a script runs or reads a file. */
-type RunKind = 'shebang' | 'env' | 'command' | 'sourced';
+export type RunKind = 'shebang' | 'env' | 'command' | 'sourced';
 
+/** The reason of directories and links on the way to other entries: one object, so that it is compared quickly. */
 const PARENT: Reason = { kind: 'parent' };
 
 /** The number of reasons from which on they are looked up. */

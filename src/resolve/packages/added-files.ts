@@ -4,7 +4,7 @@ import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
-import { isShell } from '../advice/shell.js';
+import { isShell } from '../usage/shell.js';
 import type { ClosureSoFar } from './closure-so-far.js';
 
 /** The maximum size in bytes of a directory that is added whole because a program names it. */

@@ -5,21 +5,11 @@ import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
-import { isLibraryDirectory } from '../advice/file-kinds.js';
-import {
-  isShell,
-  runsCommandLines,
-  startedShell,
-  startsByName,
-  startsPrograms,
-} from '../advice/shell.js';
 import { mentionedProviders, PROVIDER_LIBRARY } from '../data/openssl.js';
 import type { FoundProgram } from '../find-program.js';
-import type { AddedFiles, PackageSources } from './added-files.js';
-import type { ClosureSoFar } from './closure-so-far.js';
-import { addDependentConfiguration } from './dependent-configuration.js';
-import { moduleDirectories, worksThrough } from './library-modules.js';
-import { madeConfiguration } from './made-configuration.js';
+import { isLibraryDirectory } from '../usage/file-kinds.js';
+import { moduleDirectories, worksThrough } from '../usage/library-modules.js';
+import { madeConfiguration } from '../usage/made-configuration.js';
 import {
   essentialCommands,
   type NamedPath,
@@ -27,9 +17,19 @@ import {
   originalOf,
   quotedCommands,
   scriptDirectories,
-} from './named-paths.js';
-import { PROGRAM } from './package-programs.js';
-import { PAM, PAM_LIBRARY, pamFiles } from './pam.js';
+} from '../usage/named-paths.js';
+import { PROGRAM } from '../usage/package-programs.js';
+import { PAM, PAM_LIBRARY, pamFiles } from '../usage/pam.js';
+import {
+  isShell,
+  runsCommandLines,
+  startedShell,
+  startsByName,
+  startsPrograms,
+} from '../usage/shell.js';
+import type { AddedFiles, PackageSources } from './added-files.js';
+import type { ClosureSoFar } from './closure-so-far.js';
+import { addDependentConfiguration } from './dependent-configuration.js';
 import { usualCharsets } from './usual-charsets.js';
 
 /** Data in a directory of its own. */
