@@ -117,7 +117,7 @@ export class NamedParts {
       if (isLibraryDirectory(trace.path)) continue;
       const found = sysroot.trace(name);
       if (!isTrace(found)) continue;
-      this.#added.addTree(found, { kind: 'named', by, package: owner.name }, owner);
+      this.#added.addTree(found, { kind: 'named', by, package: owner.name }, owner, among);
     }
   }
 
@@ -146,11 +146,12 @@ export class NamedParts {
     const named = this.#namedBy(object, elf).filter(isWanted);
     const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
     for (const { name, trace } of named) {
-      if (!listed.get(trace.path)?.includes(owner)) continue;
+      const among = listed.get(trace.path) ?? [];
+      if (!among.includes(owner)) continue;
       const found = this.#sysroot.trace(name);
       if (!isTrace(found) || !isRunTimeFile(found.path)) continue;
       const reason = { kind: 'named', by: object.path, package: owner.name } as const;
-      this.#added.addTree(found, reason, owner);
+      this.#added.addTree(found, reason, owner, among);
     }
   }
 
