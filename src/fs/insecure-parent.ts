@@ -1,18 +1,11 @@
 import { lstatSync, readFileSync, type Stats } from 'node:fs';
 import path from 'node:path';
 import { errnoOf } from '../errors.js';
+import { type ListedWriter, listedWriters } from './access-list.js';
 import { readLink, toBytes } from './path-bytes.js';
 
 /** Maximum number of links on the way to a file: MAXSYMLINKS of the kernel (path_resolution(7)). */
 const MAX_LINKS = 40;
-
-/**
- * Returns the first directory or link on an absolute path, itself and what links lead to included, that others could
- * change, and why they could.
- */
-export function insecureParent(existing: string): InsecureParent | undefined {
-  return parentsOf(existing).insecure;
-}
 
 /** A directory or link on a path that others could change, and why they could. */
 export interface InsecureParent {
@@ -20,15 +13,21 @@ export interface InsecureParent {
   readonly why: string;
 }
 
+/** A directory that a group without other members may write to. */
+interface GroupWritable {
+  readonly path: string;
+  readonly gid: number;
+  /** Changes with the permissions and the access control list. */
+  readonly state: string;
+}
+
 /**
- * Returns the same, and the directories that a group without other members may write to. Where such a directory has an
- * access control list, these permissions are the most that the list grants (acl(5)), to whomever it names.
+ * Returns the first directory or link on an absolute path, itself and what links lead to included, that others could
+ * change, and why they could. Access control lists count; where they cannot be read, a directory that a group may write
+ * to is insecure.
  */
-export function parentsOf(existing: string): {
-  readonly insecure: InsecureParent | undefined;
-  readonly groupWritable: readonly string[];
-} {
-  const groupWritable: string[] = [];
+export function insecureParent(existing: string): InsecureParent | undefined {
+  const groupWritable: GroupWritable[] = [];
   const uid = process.geteuid?.() ?? 0;
   const waiting = namesOf(existing);
   let directory = '/';
@@ -38,20 +37,60 @@ export function parentsOf(existing: string): {
     const stat = lstatSync(toBytes(at));
     const isLink = stat.isSymbolicLink();
     const why = isLink ? ownership(stat, uid) : insecurity(stat, uid);
-    if (why !== undefined) return { insecure: { path: at, why }, groupWritable };
+    if (why !== undefined) return { path: at, why };
     if (!isLink) {
-      if ((stat.mode & 0o1020) === 0o020) groupWritable.push(at);
+      if ((stat.mode & 0o1020) === 0o020) {
+        const state = `${stat.dev}:${stat.ino}:${stat.ctimeMs}`;
+        groupWritable.push({ path: at, gid: stat.gid, state });
+      }
       directory = at;
       continue;
     }
-    if (++links > MAX_LINKS) {
-      return { insecure: { path: at, why: 'leads through too many links' }, groupWritable };
-    }
+    if (++links > MAX_LINKS) return { path: at, why: 'leads through too many links' };
     const target = readLink(at);
     if (target.startsWith('/')) directory = '/';
     waiting.unshift(...namesOf(target));
   }
-  return { insecure: undefined, groupWritable };
+  return grantedByList(groupWritable, uid);
+}
+
+/** Why lists let others write to directories, by state of the directory; `undefined` if they do not. */
+const known = new Map<string, string | undefined>();
+
+/**
+ * Returns the first of the directories whose access control list lets others write. Where there is a list, the
+ * permissions of the group are the most that it grants, to whomever it names (acl(5)); elsewhere no list is read.
+ */
+function grantedByList(
+  directories: readonly GroupWritable[],
+  uid: number,
+): InsecureParent | undefined {
+  const unread = directories.filter(({ state }) => !known.has(state));
+  if (unread.length > 0) {
+    const lists = listedWriters(unread.map((directory) => directory.path));
+    for (const [index, { state, gid }] of unread.entries()) {
+      known.set(state, grantOf(lists[index], gid, uid));
+    }
+  }
+  for (const { path: at, state } of directories) {
+    const why = known.get(state);
+    if (why !== undefined) return { path: at, why };
+  }
+  return undefined;
+}
+
+function grantOf(
+  writers: readonly ListedWriter[] | undefined,
+  gid: number,
+  uid: number,
+): string | undefined {
+  if (writers === undefined) {
+    return `is writable by group ${gid} and perhaps, by an access control list that only the native programs can read, by others`;
+  }
+  const other = writers.find(({ kind, id }) => id !== 0 && (kind === 'group' || id !== uid));
+  return other === undefined
+    ? undefined
+    : `is writable by ${other.kind === 'user' ? 'uid' : 'gid'} ${other.id}, by its access control list`;
 }
 
 function namesOf(file: string): string[] {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   cpSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -161,6 +162,42 @@ describe('a failing system call', needsRoot('strace'), () => {
     }
     // Otherwise, no faults were injected.
     assert.ok(failed >= faults.length * 2, `${failed} builds failed`);
+  });
+
+  /** Builds a jail as on another file system than its sources, where copy_file_range(2) does not work. */
+  const acrossFileSystems = (name: string, ...faults: string[]) => {
+    const jail = path.join(directory, name);
+    const log = path.join(directory, `${name}.log`);
+    const rules = ['copy_file_range:error=EXDEV', ...faults.map((fault) => `sendfile:${fault}`)];
+    const finished = exec('strace', [
+      ...['-f', '-o', log, '-e', 'trace=copy_file_range,sendfile'],
+      ...rules.flatMap((rule) => ['-e', `inject=${rule}`]),
+      ...[process.execPath, JAILBUILD, jail, 'ls', 'id', '-q'],
+    ]);
+    return { jail, finished, calls: readFileSync(log, 'utf8') };
+  };
+
+  test('files of other file systems are copied, by sendfile(2) or without it', () => {
+    for (const [name, ...faults] of [
+      ['sent'],
+      ['unsent', 'error=EINVAL'],
+      ['half-sent', 'error=EIO:when=2+2'],
+      ['interrupted', 'error=EINTR:when=1'],
+      ['ended', 'retval=0:when=1'],
+    ] as const) {
+      const { jail, finished, calls } = acrossFileSystems(name, ...faults);
+      assert.equal(finished.status, 0, `${name}: ${finished.stderr}`);
+      assert.match(calls, faults.length === 0 ? /sendfile\(.* = [1-9]/ : /sendfile\(.*INJECTED/);
+      assert.deepEqual(contents(jail), contents(good), name);
+    }
+  });
+
+  test('if the disk is full, sendfile(2) reports it', () => {
+    const { jail, finished } = acrossFileSystems('full', 'error=ENOSPC:when=2');
+    assert.equal(finished.status, 1);
+    assert.match(finished.stderr, NAMES_A_FILE);
+    assert.match(finished.stderr, /no space left on device/);
+    assert.ok(!existsSync(jail));
   });
 });
 

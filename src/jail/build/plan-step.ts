@@ -27,7 +27,7 @@ export async function planStep(resolved: Resolved, onWork?: OnWork): Promise<Pla
   const manifest = manifestOf(resolved);
   checkPlanTarget(manifest, job, sourceRoot);
   if (!job.options.dryRun && !job.options.insecureParents) {
-    await refuseInsecure(locateTarget(job.target), job.target);
+    refuseInsecure(locateTarget(job.target), job.target);
   }
   await refuseBeyondLimits(manifest, resolved);
   const { kind } = resolved.resolution;

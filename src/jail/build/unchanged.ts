@@ -56,7 +56,7 @@ export async function unchangedBuild(job: BuildJob): Promise<Proven | undefined>
   if (record.request.sysrootImage !== undefined && !isOpened(job)) return undefined;
   const request = await wholeRequest(known, origin);
   if (!mayRemember(job, request) || !isRecordedAs(known, request, whole.record)) return undefined;
-  if (!options.insecureParents) await refuseInsecure({ path: root, existing }, job.target);
+  if (!options.insecureParents) refuseInsecure({ path: root, existing }, job.target);
   if (!(await isUnchanged(fingerprint, whole, root, stat.ctimeNs))) return undefined;
   const { manifest } = record;
   const { sourceRoot } = fingerprint;

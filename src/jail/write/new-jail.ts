@@ -49,8 +49,7 @@ export async function writeNewJail(
     if (parents.length > 0) {
       await transaction.run(parents, { ordered: true });
       // In a directory such as /tmp, another user may have created one of them first.
-      if (!options.insecureParents)
-        await refuseInsecure(locateTarget(path.dirname(target)), target);
+      if (!options.insecureParents) refuseInsecure(locateTarget(path.dirname(target)), target);
     }
     await acquire(engine, stage, target, options);
     if (locateTarget(target).existing === target) {

@@ -32,7 +32,7 @@ export async function writeJail(
   try {
     for (;;) {
       const where = locateTarget(target);
-      if (!options.insecureParents) await refuseInsecure(where, target);
+      if (!options.insecureParents) refuseInsecure(where, target);
       if (where.existing === where.path)
         return await writeExistingJail(manifest, where.path, { ...options, onWait });
       const reports = await writeNewJail(manifest, where, { ...options, onWait });

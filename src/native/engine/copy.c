@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 /* FICLONE from linux/fs.h, which musl's compiler does not find: _IOW(0x94, 9, int). */
@@ -78,6 +79,34 @@ static enum outcome copy_through_buffer(struct worker *worker, int from, int to,
 	return DONE;
 }
 
+static bool is_full(void)
+{
+	return errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+}
+
+/* Copies between file systems, from page to page without a buffer. No other thread uses the position of `to`. */
+static enum outcome copy_pages(struct worker *worker, int from, int to, off_t start, off_t end, off_t offset)
+{
+	if (lseek(to, offset, SEEK_SET) < 0)
+		return copy_through_buffer(worker, from, to, start, end, offset);
+	while (start < end) {
+		off_t in = start;
+		ssize_t count = sendfile(to, from, &in, (size_t)(end - start));
+		if (count > 0) {
+			start += count;
+			offset += count;
+			continue;
+		}
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0 && is_full())
+			return FAILED_IN_JAIL;
+		/* The file systems cannot do it, or an error whose side the plain calls can tell. */
+		return copy_through_buffer(worker, from, to, start, end, offset);
+	}
+	return DONE;
+}
+
 enum outcome copy_range(struct worker *worker, int from, int to, off_t start, off_t end, off_t offset)
 {
 	/* For content that fits into the buffer, two plain calls are cheaper. */
@@ -93,10 +122,10 @@ enum outcome copy_range(struct worker *worker, int from, int to, off_t start, of
 		}
 		if (count < 0 && errno == EINTR)
 			continue;
-		if (count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+		if (count < 0 && is_full())
 			return FAILED_IN_JAIL;
-		/* Another file system, an old kernel, or an error whose side the plain calls can tell. */
-		return copy_through_buffer(worker, from, to, start, end, offset);
+		/* Another file system, or an old kernel. */
+		return copy_pages(worker, from, to, start, end, offset);
 	}
 	return DONE;
 }

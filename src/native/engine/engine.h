@@ -229,6 +229,13 @@ int list_xattrs(struct worker *worker, const char *source);
 void tell_capability(struct worker *worker, int fd);
 void remove_acls(int fd);
 
+/*
+ * access_lists.c: prints the access control lists of the paths in standard input, each ended by a null byte: the length
+ * in 4 bytes, little-endian, 0 without a list and all ones if it cannot be read; then the attribute. Returns an exit
+ * status.
+ */
+int print_access_lists(void);
+
 /* tree.c: 0, or -1 with errno */
 int remove_entry(int directory, const char *name);
 int remove_content(int directory, const char *name);

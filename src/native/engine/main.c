@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Returns false at the end of the input. */
@@ -21,10 +22,12 @@ static bool read_exactly(uint8_t *bytes, size_t length)
 }
 
 /* Serves the process at the other end of the standard streams until it ends. */
-int main(void)
+int main(int argc, char *argv[])
 {
 	uint8_t head[4];
 
+	if (argc == 2 && strcmp(argv[1], "--access-lists") == 0)
+		return print_access_lists();
 	prepare_to_serve();
 	while (read_exactly(head, sizeof(head))) {
 		uint32_t length = parse_number(head, sizeof(head));
