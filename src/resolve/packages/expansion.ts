@@ -3,6 +3,7 @@ import { JailbuildError } from '../../errors.js';
 import { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import { isBuildToolFile, isRunTimeFile } from '../../evidence/packages/run-time-files.js';
+import { UnownedFiles } from '../../evidence/packages/unowned-files.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { baseName } from '../../text/base-name.js';
@@ -271,7 +272,8 @@ export class Expansion {
     const [first] = packages;
     if (first === undefined) return;
     const isWanted = (path: string) => this.#request.packageDocs || isRunTimeFile(path);
-    for (const path of this.#families.unownedFiles(packages, isWanted)) {
+    const unowned = new UnownedFiles(this.#sysroot, this.#database, this.#families);
+    for (const path of unowned.in(packages, isWanted)) {
       // Links of alternatives are added with their targets.
       if (path.startsWith(`${ALTERNATIVES}/`)) continue;
       const trace = this.#sysroot.trace(path);
