@@ -94,6 +94,7 @@ export function errnoOf(error: unknown): string | undefined {
 
 const ERRNO_TEXT: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
+  EBADF: 'bad file descriptor',
   EBUSY: 'device or resource busy',
   EDQUOT: 'disk quota exceeded',
   EEXIST: 'file exists',

@@ -11,7 +11,7 @@ import { collectedOutput, collectOutput, dropOutput } from './output/output.js';
 import { storedBuild } from './stored-build.js';
 
 /** Names the format and its version; native/front/answer.c reads it. */
-const SCHEMA = 'jailbuild.answer/1';
+const SCHEMA = 'jailbuild.answer/2';
 /** Maximum number of answers; at this number, the older half is removed. */
 const MOST = 64;
 const MAX_SIZE = 1 << 25;
@@ -26,14 +26,25 @@ export type AnswerBasis =
       readonly blocks: readonly StateBlock[];
     }
   /** A jail and the files it was built from. */
-  | ({ readonly kind: 'jail'; readonly target: string } & UnchangedJail)
+  | ({
+      readonly kind: 'jail';
+      readonly target: string;
+      readonly next?: NextCommand;
+    } & UnchangedJail)
   /** A new jail and the files it is built from. */
   | {
       readonly kind: 'new-jail';
       readonly target: string;
       readonly isJson: boolean;
+      readonly next?: NextCommand;
       readonly build: RepeatableBuild;
     };
+
+/**
+ * The words of a command that follows once the output is printed, of which the first names it and the jail is to be put
+ * behind that; none if the output is all. Its own output is not stored.
+ */
+export type NextCommand = readonly string[];
 
 let basis: AnswerBasis | undefined;
 
@@ -58,6 +69,12 @@ export function refuseAnswer(): void {
   dropOutput();
 }
 
+/** Stores the output so far of a command that goes on to do what its words make another command do. */
+export function storeFirstAnswer(): void {
+  storeAnswer();
+  refuseAnswer();
+}
+
 /** Stores the output of a command that ended with status 0. Ignores system errors, since an answer only saves time. */
 export function storeAnswer(): void {
   const [key, output] = [answerKey(), collectedOutput()];
@@ -77,11 +94,12 @@ export function storeAnswer(): void {
 }
 
 function storeBuild(
-  { target, isJson, build }: Extract<AnswerBasis, { kind: 'new-jail' }>,
+  { target, isJson, next = [], build }: Extract<AnswerBasis, { kind: 'new-jail' }>,
   output: { readonly out: string; readonly err: string },
 ): void {
   const key = buildKey()?.key;
-  const bytes = key === undefined ? undefined : storedBuild(build, { ...output, target, isJson });
+  const bytes =
+    key === undefined ? undefined : storedBuild(build, { ...output, target, isJson, next });
   if (key !== undefined && bytes !== undefined)
     storeCacheFile(path.join(directory('builds'), key), bytes, MOST);
 }
@@ -89,12 +107,12 @@ function storeBuild(
 function fieldsOf(of: Exclude<AnswerBasis, { kind: 'new-jail' }>): readonly (string | number)[] {
   if (of.kind === 'host') {
     const sizes = of.blocks.flatMap(({ length }) => ['host', length]);
-    return [of.sourceRoot, '', '', '', '', '', of.blocks.length, ...sizes];
+    return [of.sourceRoot, '', '', '', '', '', 0, of.blocks.length, ...sizes];
   }
-  const { sourceRoot, root, target, recordStamp, stateStamp, note, blocks } = of;
+  const { sourceRoot, root, target, next = [], recordStamp, stateStamp, note, blocks } = of;
   const sizes = blocks.flatMap(({ isOfJail, length }) => [isOfJail ? 'jail' : 'host', length]);
   const names = [sourceRoot, root, path.resolve(target), recordStamp, stateStamp, note];
-  return [...names, blocks.length, ...sizes];
+  return [...names, next.length, ...next, blocks.length, ...sizes];
 }
 
 /** As native/front/answer.c, which does not read passwd(5). */

@@ -3,7 +3,7 @@ import type { RepeatableBuild } from '../jail/build/repeatable.js';
 import { asFields, storedFile } from './front-fields.js';
 
 /** Names the format and its version; native/front/new_jail.c reads it. */
-const SCHEMA = 'jailbuild.build/1';
+const SCHEMA = 'jailbuild.build/2';
 const MAX_SIZE = 1 << 24;
 /** As in native/front/replay.c. */
 const MOST_REPLIES = 1024;
@@ -16,6 +16,8 @@ export interface BuildOutput {
   readonly target: string;
   /** Whether the output is JSON, which names the jail. */
   readonly isJson: boolean;
+  /** The words of the command that follows, see `NextCommand`. */
+  readonly next: readonly string[];
 }
 
 /**
@@ -42,6 +44,7 @@ export function storedBuild(build: RepeatableBuild, output: BuildOutput): Buffer
   const fields = [
     ...[build.sourceRoot, build.name, build.stage, build.notes],
     output.isJson ? 'json' : 'text',
+    ...[output.next.length, ...output.next],
     ...[build.trees.length, ...build.trees],
     ...[build.host, build.jail, build.advice].flatMap((group) => [
       group.length,

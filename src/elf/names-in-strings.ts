@@ -4,10 +4,10 @@ import type { ByteSource, ElfHeaders } from './types.js';
 /** Names that the index has, as far as a file contains them. */
 const INDEXED = /^[\w.+][\w.+-]{1,31}$/;
 /**
- * Matches possible names: the first word of a string, and runs of name characters that end one, with the dashes of an
+ * Matches possible names: the first word of a string, also with `exec` before it, and runs of name characters that end one, with the dashes of an
  * option and the letter of a conversion.
  */
-const POSSIBLE = /\0[a-z][a-z0-9][\w.+-]{0,30} |[\w.+-]{2,35}(?=\0)/g;
+const POSSIBLE = /\0(?:exec )?[a-z][a-z0-9][\w.+-]{0,30} |[\w.+-]{2,35}(?=\0)/g;
 /**
  * Compilers put short strings into instructions. In larger files, in bytes, what looks like a name
  * in code is nearly always chance.
@@ -32,10 +32,12 @@ const MAX_BEFORE = 64;
 const MAX_AFTER = 10;
 const [ZERO, SPACE, PERCENT, DASH] = [0x00, 0x20, 0x25, 0x2d];
 const NAME_BYTES = nameBytes();
+/** What replaces the shell by the command behind it, at the start of a command line. */
+const REPLACING = Buffer.from('\0exec ');
 
 /**
  * Returns a function that tells whether a file contains a name in its data: as the first word of a
- * zero-terminated string, or at the end of one after a character that names do not contain, after a
+ * zero-terminated string, also behind `exec`, or at the end of one after a character that names do not contain, after a
  * conversion, as in `%slib%sjvm.cfg`, or as a whole option, as in `--dbus-daemon`, since linkers merge
  * strings that are ends of others; not as the first or last word of a sentence. The file is read once,
  * for any number of names, and indexed for many.
@@ -65,10 +67,12 @@ function indexOf(pieces: readonly Buffer[]): Set<string> {
   const names = new Set<string>();
   for (const piece of pieces) {
     for (const match of `\0${piece.toString('latin1')}`.match(POSSIBLE) ?? []) {
-      const name = match.startsWith('\0') ? match.slice(1, -1) : match.replace(/^-+/, '');
-      names.add(name);
-      // It may follow a conversion.
-      names.add(name.slice(1));
+      const isStart = match.startsWith('\0');
+      for (const name of isStart ? match.slice(1, -1).split(' ') : [match.replace(/^-+/, '')]) {
+        names.add(name);
+        // It may follow a conversion.
+        names.add(name.slice(1));
+      }
     }
   }
   return names;
@@ -79,13 +83,17 @@ function isIn(piece: Buffer, name: Buffer, isWord: boolean): boolean {
     const end = at + name.length;
     const next = piece[end];
     if (next === ZERO && (at === 0 || isBoundary(piece, at))) return true;
-    const startsString = at === 0 || piece[at - 1] === ZERO;
-    if (next !== SPACE || !isWord || !startsString) continue;
+    if (next !== SPACE || !isWord || !startsCommand(piece, at)) continue;
     if (PROSE.test(piece.toString('latin1', end, end + MAX_AFTER))) continue;
     const close = piece.indexOf(0, end);
     if ((close < 0 ? piece.length : close) - at <= MAX_COMMAND) return true;
   }
   return false;
+}
+
+function startsCommand(piece: Buffer, at: number): boolean {
+  if (at === 0 || piece[at - 1] === ZERO) return true;
+  return piece.subarray(Math.max(0, at - REPLACING.length), at).equals(REPLACING);
 }
 
 function isBoundary(piece: Buffer, at: number): boolean {

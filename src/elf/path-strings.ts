@@ -25,7 +25,8 @@ export interface DataStrings {
   /**
    * Absolute paths: whole strings, the members of lists with colons, semicolons or commas, the
    * directories of formats such as `/usr/share/zoneinfo/%s`, and paths of installed files within
-   * strings; and paths from the file's directory such as `../share/NAME`.
+   * strings, but for search paths that begin with `.`; and paths from the file's directory such as
+   * `../share/NAME`.
    */
   readonly paths: readonly string[];
   /** Those of the paths by which one file is searched for in several directories. */
@@ -152,6 +153,7 @@ function collectPaths(text: string, paths: Set<string>, searched: Set<string>): 
   for (let at = text.indexOf('/', 1); at > 0; at = text.indexOf('/', at + 1)) {
     if (!isLetter(text.charCodeAt(at + 1))) continue;
     if (text.charCodeAt(at - 1) !== 0) {
+      if (isUsersPath(text, at)) continue;
       const inner = innerPath(text, at);
       if (inner !== undefined) paths.add(inner);
       continue;
@@ -197,6 +199,11 @@ function innerPath(text: string, at: number): string | undefined {
   return text.charAt(INNER.lastIndex) === '%' ? path.slice(0, path.lastIndexOf('/')) : path;
 }
 
+/** Returns whether a path is in a search path that begins with the current directory, for the user's files. */
+function isUsersPath(text: string, at: number): boolean {
+  return text.charAt(at - 1) === ':' && text.startsWith('.:', text.lastIndexOf('\0', at) + 1);
+}
+
 /** Returns bytes as text in which a string at the start, as in most libraries, is seen as others. */
 function asText(bytes: Buffer): string {
   return `\0${bytes.toString('latin1')}`;
@@ -210,10 +217,10 @@ function isLetter(code: number): boolean {
 const MIN_STRING = 6;
 
 /** A command line with an option, as passed to system(3): its first word, and what follows. */
-const FIRST_WORD = /\0([a-z][a-z0-9_.+-]{1,20})$/;
+const FIRST_WORD = /\0(?:exec )?([a-z][a-z0-9_.+-]{1,20})$/;
 const OPTIONS = /^-[A-Za-z-][^\0\n]{0,80}\0/;
 /** What these match is not longer, in characters. */
-const [MAX_WORD, MAX_OPTIONS] = [22, 83];
+const [MAX_WORD, MAX_OPTIONS] = [27, 83];
 
 function collectCommands(text: string, names: Set<string>): void {
   for (let at = text.indexOf(' -'); at >= 0; at = text.indexOf(' -', at + 1)) {

@@ -36,7 +36,7 @@ export async function openArchive(file: string, signal?: AbortSignal): Promise<O
 }
 
 /** Discards a draft if the work on it fails. */
-export async function drafted<D extends { discard(): void }, R>(
+export async function drafted<D extends { discard(): void; named?(error: unknown): unknown }, R>(
   draft: D,
   work: (draft: D) => Promise<R>,
 ): Promise<R> {
@@ -44,6 +44,6 @@ export async function drafted<D extends { discard(): void }, R>(
     return await work(draft);
   } catch (error) {
     draft.discard();
-    throw error;
+    throw draft.named?.(error) ?? error;
   }
 }

@@ -77,6 +77,8 @@ export async function writeDirectory(
     await unpackTar(digested(), draft.path, true, signal);
     draft.commit();
     return { digest: `sha256:${hash.digest('hex')}`, size };
+  } catch (error) {
+    throw draft.named(error);
   } finally {
     draft.discard();
   }

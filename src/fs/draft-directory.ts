@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { errnoOf } from '../errors.js';
+import { errnoOf, JailbuildError } from '../errors.js';
 import { draftPath, removeAbandoned } from './draft-name.js';
 import { fromBytes, toBytes } from './path-bytes.js';
 import { writeFailed } from './write-failed.js';
@@ -57,6 +57,15 @@ export class DraftDirectory {
     } catch (error) {
       throw writeFailed(this.#target, error);
     }
+  }
+
+  /** Returns an error with the name of the directory in place of the draft's, which the user does not know. */
+  named(error: unknown): unknown {
+    if (!(error instanceof JailbuildError)) return error;
+    const { code, message, path: at } = error;
+    if (at !== this.path && !at?.startsWith(`${this.path}/`)) return error;
+    const inside = this.#target + at.slice(this.path.length);
+    return new JailbuildError(code, message.replaceAll(at, this.#target), inside, { cause: error });
   }
 
   discard(): void {

@@ -11,6 +11,8 @@ const MAX_LINKS = 40;
 export interface InsecureParent {
   readonly path: string;
   readonly why: string;
+  /** Whether it belongs to a user whom the user namespace does not map, so that nobody can be named. */
+  readonly isUnmapped?: boolean;
 }
 
 /** A directory that a group without other members may write to. */
@@ -37,7 +39,11 @@ export function insecureParent(existing: string): InsecureParent | undefined {
     const stat = lstatSync(toBytes(at));
     const isLink = stat.isSymbolicLink();
     const why = isLink ? ownership(stat, uid) : insecurity(stat, uid);
-    if (why !== undefined) return { path: at, why };
+    if (why !== undefined) {
+      return isUnmapped(stat.uid)
+        ? { path: at, why: UNMAPPED, isUnmapped: true }
+        : { path: at, why };
+    }
     if (!isLink) {
       if ((stat.mode & 0o1020) === 0o020) {
         const state = `${stat.dev}:${stat.ino}:${stat.ctimeMs}`;
@@ -91,6 +97,27 @@ function grantOf(
   return other === undefined
     ? undefined
     : `is writable by ${other.kind === 'user' ? 'uid' : 'gid'} ${other.id}, by its access control list`;
+}
+
+const UNMAPPED = 'belongs to a user whom this user namespace does not map';
+/** Numbers that user namespaces have at most. */
+const ALL_IDS = 2 ** 32 - 1;
+
+/** Returns whether a number stands for all users that the user namespace does not map (user_namespaces(7)). */
+function isUnmapped(uid: number): boolean {
+  const [overflow, map] = ['sys/kernel/overflowuid', 'self/uid_map'].map(procText);
+  if (overflow === undefined || map === undefined || uid !== Number(overflow)) return false;
+  const counts = map.split('\n').map((line) => Number(line.trim().split(/\s+/)[2] ?? 0));
+  return counts.reduce((sum, count) => sum + count, 0) < ALL_IDS;
+}
+
+function procText(name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${name}`, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
 }
 
 function namesOf(file: string): string[] {

@@ -14,9 +14,8 @@ export function refuseInsecure({ path, existing }: Target, target: string): void
   const found = insecureParent(existing);
   if (found === undefined) return;
   const where = found.path === path ? '' : `${found.path} `;
-  throw new JailbuildError(
-    'TARGET_INSECURE',
-    `${target}: ${where}${found.why}, who could redirect the build: restrict access, or build with --insecure-parents`,
-    target,
-  );
+  const rest = found.isUnmapped
+    ? ' and could be anyone: build outside of the namespace, or with --insecure-parents'
+    : ', who could redirect the build: restrict access, or build with --insecure-parents';
+  throw new JailbuildError('TARGET_INSECURE', `${target}: ${where}${found.why}${rest}`, target);
 }

@@ -44,7 +44,7 @@ export function findHelper(wanted: NetworkHelper | undefined): NetworkHelper {
   const name = wanted ?? 'outgoing';
   throw new JailbuildError(
     'LAUNCHER_FAILED',
-    `--network ${name}: ${wanted === undefined ? 'neither pasta nor slirp4netns is' : `${wanted} is not`} in PATH; install passt or slirp4netns`,
+    `--network ${name}: ${wanted === undefined ? 'neither pasta nor slirp4netns is' : `${wanted} is not`} in PATH: install passt or slirp4netns`,
   );
 }
 
@@ -113,7 +113,7 @@ export async function startHelper(
     const said = (await running).all?.trim().split('\n').at(-1) ?? '';
     throw new JailbuildError(
       'LAUNCHER_FAILED',
-      `${network.helper}: gives the jail no network: ${said || 'no answer'}`,
+      `${network.helper}: gives the jail no network: ${said || 'no answer'}: try --network ${network.helper === 'pasta' ? 'slirp4netns' : 'pasta'}, or host`,
     );
   }
   if (socket !== undefined) for (const port of forwards) await forward(socket, port, stop);
@@ -175,7 +175,7 @@ async function forward(
   await stop();
   throw new JailbuildError(
     'LAUNCHER_FAILED',
-    `--publish ${host}:${jail}: slirp4netns refused it: ${error.desc ?? 'no reason given'}`,
+    `--publish ${host}:${jail}: slirp4netns refused it: ${error.desc ?? 'no reason given'}: choose a port that is free`,
   );
 }
 

@@ -15,6 +15,8 @@ name=${self##*/}
 directory=${self%/*}
 program=$directory/native/linux-$machine/$name
 [ ! -x "$program" ] || exec "$program" "$@"
+# Node would replace a closed standard output by /dev/null, and lose the output.
+{ true >&1; } 2>/dev/null || exec 1</dev/null
 # The same command without a native front. The dashes keep Node from reading the file of --env-file.
 [ "$name" != jailbuild ] || exec node -- "$directory/jailbuild.cjs" "$@"
 echo "$name: $program: not built; install a C compiler and run npm run build" >&2

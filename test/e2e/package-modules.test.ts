@@ -76,6 +76,31 @@ int main(int c, char **v) { return *own(c, v); }`;
     for (const program of ['input', 'closed']) assert.deepEqual(adviceOn(program), []);
   });
 
+  test('modules that a library of the same source opens for another one are advised, and come with it', () => {
+    const install = (name: string, coreSource: string) => {
+      const core = { [`/usr/lib/lib${name}core.so`]: compileLibrary(`${name}core`, ['dlopen']) };
+      root.install(`lib${name}core`, core, `Source: ${coreSource}\n`);
+      const options = ['-shared', '-fPIC', `-Wl,-soname,lib${name}gui.so`, '-Wl,--no-as-needed'];
+      const gui = compile([], '', ...options, `${root.path}/lib${name}core.so`);
+      root.put(`/lib${name}gui.so`, gui);
+      root.install(
+        `lib${name}gui`,
+        { [`/usr/lib/lib${name}gui.so`]: gui, ...modulesIn(`/usr/lib/${name}5/plugins`, 20) },
+        `Source: ${name}\nDepends: lib${name}core\n`,
+      );
+      const program = needing(`${name}gui`);
+      root.install(`${name}pad`, { [`/usr/bin/${name}pad`]: program }, `Depends: lib${name}gui\n`);
+    };
+    install('qq', 'qq');
+    assert.deepEqual(adviceOn('qqpad'), [
+      'qqpad loads libqqgui.so, which opens modules in /usr/lib/qq5, from libqqgui: add --with-package',
+    ]);
+    assert.ok(brought('qqpad').paths.includes('/usr/lib/qq5/plugins/mod_19.so'));
+    install('rr', 'other');
+    assert.deepEqual(adviceOn('rrpad'), []);
+    assert.ok(!brought('rrpad').paths.includes('/usr/lib/rr5/plugins/mod_19.so'));
+  });
+
   test('a program that accepts connections through a library is a server, and needs no CA certificates', () => {
     const calls = ['apr_socket_accept', 'SSL_CTX_set_default_verify_paths'];
     const files = { '/usr/sbin/serve': compile(calls, ''), '/etc/serve/serve.conf': '' };

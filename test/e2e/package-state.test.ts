@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { jailbuild, succeed } from '../support/cli.js';
@@ -61,6 +61,57 @@ describe('what a package has beyond the files that it lists', needs('gcc'), () =
     for (const at of ['forms/signing_key', 'forms/private', 'formsd/database']) {
       assert.ok(!entries.has(`/var/lib/${at}`), at);
     }
+  });
+
+  test('directories that a package declares for the start of a system are added without what is in them', () => {
+    const lines = [
+      '# d /run/terms-comment 0755 root root',
+      'd /run/terms 0777 root utmp',
+      'D! /run/terms/sockets 0700',
+      'f /run/terms-file 0644',
+      'd /etc/terms 0755',
+      'd /run/terms-%u 0755',
+      'd /run/terms-absent 0755',
+    ];
+    root.install('terms', {
+      '/usr/bin/terms': staticProgram(''),
+      '/usr/lib/tmpfiles.d/terms-clean.conf': `${lines.join('\n')}\n`,
+    });
+    root.put('/run/terms/sockets/one', 'of the host');
+    root.put('/run/terms-comment/one', '');
+    root.put('/run/terms-file', '');
+    root.put('/etc/terms/one', '');
+    const entries = brought('terms');
+    const declared = [...entries].filter((at) => /^\/(run|etc)\/./.test(at));
+    assert.deepEqual(declared.sort(), ['/run/terms', '/run/terms/sockets']);
+  });
+
+  test('what an installation made of a package is advised and added if a program names its beginning', () => {
+    const install = (name: string, at: string) => {
+      const word = `${at}/dict`;
+      const output = path.join(tempDir(), 'compiled');
+      const input = `#include <stdio.h>\nint main(void) { return puts("${word}"); }`;
+      succeed('gcc', ['-x', 'c', '-', '-o', output], { input });
+      const program = readFileSync(output);
+      root.install(name, { [`/usr/bin/${name}`]: program, [`${at}/.keep`]: '' });
+      for (const end of ['.pwd', '.pwi', 's', '']) root.put(`${at}/dict${end || '_'}`, 'made');
+      root.put(`${at}/dict.key`, 'private', 0o600);
+    };
+    const loader = '/lib64/ld-linux-x86-64.so.2';
+    const libc = succeed('gcc', ['-print-file-name=libc.so.6']).trim();
+    root.put(loader, readFileSync(realpathSync(loader)), 0o755);
+    root.put('/usr/lib/libc.so.6', readFileSync(realpathSync(libc)), 0o755);
+    install('crack', '/var/cache/crack');
+    assert.deepEqual(adviceOn('crack'), [
+      'crack names /var/cache/crack/dict.pwd, which an installation made',
+    ]);
+    const entries = brought('crack');
+    const added = [...entries].filter((at) => at.startsWith('/var/cache/crack/dict'));
+    assert.deepEqual(added.sort(), ['/var/cache/crack/dict.pwd', '/var/cache/crack/dict.pwi']);
+    // State of the host is not made from a package's data.
+    install('daemons', '/var/lib/daemons');
+    assert.deepEqual(adviceOn('daemons'), []);
+    assert.ok(!brought('daemons').has('/var/lib/daemons/dict.pwd'));
   });
 
   test('configuration that an installation made and chose among alternatives is added', () => {

@@ -70,6 +70,13 @@ for (const { title, text, has, lacks } of [
     lacks: ['tail', 'cut', 'wc', 'daemon'],
   },
   {
+    title: 'finds the command that replaces the shell',
+    text: '\0exec cc-12 -g %s\0may exec tail -f\0exec kill is\0exec',
+    // More names than are searched for without an index.
+    has: Array.from({ length: 30 }, () => 'cc-12'),
+    lacks: ['tail', 'kill'],
+  },
+  {
     title: 'ignores long texts that begin with the name, and words in upper case before a space',
     text: `\0tar ${'x'.repeat(600)}\0Zip it\0[\0`,
     has: ['['],
@@ -130,7 +137,7 @@ test('names of symbols and libraries are not data', () => {
   const [needed, runPath] = [1, 29];
   for (const kind of KINDS) {
     const data = Buffer.from(
-      '/usr/share/first\0gzip\0/usr/share/data\0sort -u\0../lib/own\0../other\0x../lib/x\0',
+      '/usr/share/first\0gzip\0/usr/share/data\0sort -u\0.:/usr/share/user:/usr/share/others\0exec comm -z\0may exec diff -u\0../lib/own\0../other\0x../lib/x\0',
     );
     const { bytes } = makeElf({
       ...kind,
@@ -147,7 +154,7 @@ test('names of symbols and libraries are not data', () => {
     assert.deepEqual(['gzip', 'kill', 'tail'].map(isNamed), [true, false, false]);
     const { paths, commands } = dataStrings(file, headers, LIMIT);
     assert.deepEqual([...paths].sort(), ['../lib/own', '/usr/share/data', '/usr/share/first']);
-    assert.deepEqual(commands, ['sort']);
+    assert.deepEqual(commands, ['sort', 'comm']);
   }
 });
 

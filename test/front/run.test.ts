@@ -185,7 +185,11 @@ describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
       const { status, stdout, stderr } = withHelper(helper, '-- true');
       assert.deepEqual(
         [status, stdout, stderr],
-        [125, '', 'jailbuild: slirp4netns: gives the jail no network: it\\x09 failed\n'],
+        [
+          125,
+          '',
+          'jailbuild: slirp4netns: gives the jail no network: it\\x09 failed: try --network pasta, or host\n',
+        ],
       );
       const byNode = script(
         `PATH=${helpers}:$PATH "$FRONT" run "$JAIL" --network outgoing --no-init --verbose -- true`,

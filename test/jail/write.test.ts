@@ -10,6 +10,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -74,7 +75,10 @@ test(
       reports.map(({ path, status, action }) => `${path} ${status} ${action}`),
       manifest.entries.map(({ path }) => `${path} ok created`),
     );
-    assert.deepEqual(seen.sort(), manifest.entries.map(({ path }) => path).sort());
+    assert.deepEqual(
+      seen,
+      manifest.entries.map(({ path }) => path),
+    );
     assert.equal(readFileSync(path.join(target, 'lib/libc.so'), 'utf8'), 'libc');
     for (const { path: at } of manifest.entries) {
       const [from, to] = [lstatSync(host + at), lstatSync(target + at)];
@@ -86,6 +90,46 @@ test(
     assert.deepEqual(readdirSync(path.dirname(target)), ['jail']);
   },
 );
+
+test('entries are reported in the order of the plan, as soon as all before them are made', async (t) => {
+  const host = scratch(t);
+  // Large files first, so that the small ones are ready before them; a hard link is made last.
+  for (let index = 0; index < 400; index++) {
+    const size = index < 4 ? 1 << 24 : 10;
+    writeFileSync(path.join(host, `file${String(index).padStart(3, '0')}`), Buffer.alloc(size, 1));
+  }
+  rmSync(path.join(host, 'file200'));
+  linkSync(path.join(host, 'file000'), path.join(host, 'file200'));
+  const manifest = manifestOf(host);
+  const planned = manifest.entries.map((entry) => entry.path);
+  for (const change of ['a new jail', 'a jail with some of the files']) {
+    const target = path.join(scratch(t), 'jail');
+    if (change !== 'a new jail') {
+      mkdirSync(target);
+      for (const name of ['file001', 'file100']) writeFileSync(path.join(target, name), 'other');
+      execFileSync('cp', ['-a', path.join(host, 'file002'), target]);
+    }
+    const seen: string[] = [];
+    const made: string[] = [];
+    const when: number[] = [];
+    await writeJail(manifest, target, {
+      sourceRoot: host,
+      noSync: true,
+      onMade: (entry) => made.push(entry.path),
+      onFile: (report) => {
+        seen.push(report.path);
+        when.push(made.length);
+      },
+    });
+    assert.deepEqual(seen, planned, change);
+    assert.deepEqual([...made].sort(), [...planned].sort(), change);
+    assert.notDeepEqual(made, planned, change);
+    assert.ok(
+      (when[0] ?? 0) < planned.length,
+      'the first ones are reported before the last is made',
+    );
+  }
+});
 
 test(
   'an existing jail is extended: correct files stay, others are made, foreign files are kept',

@@ -175,7 +175,7 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
     );
     assert.match(
       without.stderr,
-      /neither pasta nor slirp4netns is in PATH; install passt or slirp4netns/,
+      /neither pasta nor slirp4netns is in PATH: install passt or slirp4netns/,
     );
   });
 });

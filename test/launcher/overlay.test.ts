@@ -79,6 +79,52 @@ describe('changes of an overlay', needsRoot('setpriv'), () => {
     });
   }
 
+  for (const [how, command] of [
+    ['the command', [JAILBUILD]],
+    ['Node', [path.resolve('dist/jailbuild.cjs')]],
+  ] as const) {
+    const run = (...words: readonly string[]) =>
+      exec(process.execPath, ['--', ...command, 'run', jail, ...words]);
+
+    test(`must not be in the jail, nor around it: ${how}`, () => {
+      const inside = `${jail}/inside`;
+      mkdirSync(inside, { recursive: true });
+      for (const [where, problem] of [
+        [inside, 'is inside the root of the jail: give a directory outside of it'],
+        [jail, 'is inside the root of the jail: give a directory outside of it'],
+        [directory, 'contains the root of the jail: give a directory of its own'],
+      ] as const) {
+        const { status, stdout, stderr } = run('--overlay', where, '--', 'bash', '-c', 'echo ran');
+        assert.deepEqual(
+          [status, stdout, stderr],
+          [125, '', `invoke_ns: --overlay ${where} ${problem}\n`],
+        );
+        assert.deepEqual(readdirSync(where).includes('upper'), false);
+      }
+    });
+
+    test(`are of one run at a time: ${how}`, () => {
+      const store = path.join(directory, `store-${how}`);
+      mkdirSync(store);
+      // The first run waits for the second, which the script runs meanwhile.
+      const script = `
+        mkfifo "$0/go"; exec 3<> "$0/go"
+        "$@" -- bash -c 'echo first; read line' <&3 & first=$!
+        until [ -d "$0/work/work" ]; do sleep 0.02; done
+        "$@" -- bash -c 'echo second'; echo "second: $?"
+        echo >&3; wait $first; echo "first: $?"
+        "$@" -- bash -c 'echo third'; echo "third: $?"`;
+      const words = [process.execPath, '--', ...command, 'run', jail, '--overlay', store];
+      const { stdout, stderr } = exec('bash', ['-c', script, store, ...words]);
+      const lines = ['first', 'second: 125', 'first: 0', 'third', 'third: 0', ''];
+      assert.deepEqual(stdout.split('\n'), lines, stderr);
+      assert.equal(
+        stderr,
+        `invoke_ns: --overlay ${store} is in use by another run: wait for its end, or give another directory\n`,
+      );
+    });
+  }
+
   test('are the same if the directory is read later', () => {
     const words = ['diff', jail, `overlay:${kept}`];
     const { stdout, status } = jailbuild([...words, '--exit-code']);

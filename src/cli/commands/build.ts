@@ -35,7 +35,13 @@ import {
   reportWarnings,
   warn,
 } from '../report-error.js';
-import { dependsOn, mayStoreAnswer, refuseAnswer } from '../stored-answer.js';
+import {
+  dependsOn,
+  mayStoreAnswer,
+  type NextCommand,
+  refuseAnswer,
+  storeFirstAnswer,
+} from '../stored-answer.js';
 import type { Looked, PendingDepfile } from './depfile.js';
 
 export const buildCommand = defineCommand({
@@ -64,6 +70,7 @@ export const buildCommand = defineCommand({
     if (args.prove) await proveFirst(wanted);
     const status = await buildJail(wanted);
     if (status !== EXIT.ok || !args.run) return status;
+    storeFirstAnswer();
     const { runCommand } = await import('./run.js');
     const run = withFileOptions(withDefaults(runOptions), file?.run.options ?? {}, runOptions);
     return runCommand.run({
@@ -240,17 +247,24 @@ async function buildJail(wanted: Wanted): Promise<number> {
   if (args.verbose) for (const hint of result.manifest.hints ?? []) reportHint(hint);
   const { unchanged, repeatable } = built;
   if (unchanged !== undefined && printsOnly(wanted, built)) {
-    dependsOn({ kind: 'jail', target: job.target, ...unchanged });
+    dependsOn({ kind: 'jail', target: job.target, next: nextOf(args), ...unchanged });
   } else if (repeatable !== undefined && printsOnly(wanted, built)) {
     const isJson = args.json ?? false;
-    dependsOn({ kind: 'new-jail', target: job.target, isJson, build: repeatable });
+    const next = nextOf(args);
+    dependsOn({ kind: 'new-jail', target: job.target, isJson, next, build: repeatable });
   }
   return EXIT.ok;
 }
 
+/** What `--run` does is what `run` does. */
+function nextOf({ run, '--': command }: BuildArguments): NextCommand {
+  if (!run) return [];
+  return command === undefined ? ['run'] : ['run', '--', ...command];
+}
+
 /**
- * Returns whether a build has no other effect than its jail and its output, and depends on nothing but the words, the
- * host and the jail.
+ * Returns whether a build has no other effect than its jail, its output and the command that follows, and depends on
+ * nothing but the words, the host and the jail.
  */
 function printsOnly({ args, file, from }: Wanted, { planned: { request } }: Proven): boolean {
   const others = [
@@ -261,7 +275,7 @@ function printsOnly({ args, file, from }: Wanted, { planned: { request } }: Prov
     args['sbom-file'],
     args.depfile,
   ];
-  const isPlain = others.every((value) => value === undefined) && !args.prove && !args.run;
+  const isPlain = others.every((value) => value === undefined) && !args.prove;
   return isPlain && file === undefined && from === undefined && request.sysrootImage === undefined;
 }
 

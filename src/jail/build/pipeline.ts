@@ -2,6 +2,7 @@ import { releaseTrees } from '../../fs/held-tree.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import { fileTotals, WorkMeter, type WorkProgress } from '../../manifest/work.js';
 import type { FileReport } from '../report.js';
+import type { WriteOptions } from '../write/options.js';
 import type { BuildJob } from './job.js';
 import { type Planned, planStep } from './plan-step.js';
 import { type Resolved, resolveStep } from './resolve-step.js';
@@ -72,19 +73,18 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
   }
 }
 
-/** Forwards and counts reports of files. */
-function followed({ entries }: Manifest, progress: BuildProgress): (report: FileReport) => void {
-  if (progress.onWork === undefined) return (report) => progress.onFile?.(report);
+type Reporting = Pick<WriteOptions, 'onFile' | 'onMade'>;
+
+/** Forwards reports of files, and counts what is made. */
+function followed({ entries }: Manifest, progress: BuildProgress): Reporting {
+  const onFile = (report: FileReport): void => progress.onFile?.(report);
+  if (progress.onWork === undefined) return { onFile };
   const meter = new WorkMeter('write', fileTotals(entries), (work) => progress.onWork?.(work));
-  const sizes = new Map(
-    entries.flatMap((entry) =>
-      entry.type === 'file' && entry.hardlink === undefined ? [[entry.path, entry.size]] : [],
-    ),
-  );
-  return (report) => {
-    progress.onFile?.(report);
-    const size = sizes.get(report.path);
-    if (size !== undefined) meter.add(size, 1);
+  return {
+    onFile,
+    onMade: (entry) => {
+      if (entry.type === 'file' && entry.hardlink === undefined) meter.add(entry.size, 1);
+    },
   };
 }
 

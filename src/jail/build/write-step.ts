@@ -11,6 +11,7 @@ import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-re
 import { type JailRecord, recordText } from '../record/record.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
+import type { WriteOptions } from '../write/options.js';
 import { isPrivileged } from '../write/stage.js';
 import { writeJail } from '../write/write.js';
 import { alteredAmong } from './altered-files.js';
@@ -50,7 +51,7 @@ export interface Written {
  */
 export async function writeStep(
   planned: Planned,
-  onFile: (report: FileReport) => void,
+  progress: Pick<WriteOptions, 'onFile' | 'onMade'>,
 ): Promise<Written | 'outdated'> {
   const { job, resolution, sourceRoot, manifest } = planned;
   const { options, target } = job;
@@ -82,7 +83,7 @@ export async function writeStep(
         return next === undefined ? undefined : newRecordText(planned, next, findings);
       },
       onCapability: ({ path }, xattrs) => capabilities.set(path, xattrs),
-      onFile,
+      ...progress,
       onWhole: async (root, reports) => {
         verified = await verifyDirectory(planned, root, reports);
       },

@@ -50,9 +50,9 @@ export async function writeExistingJail(
   };
   let work = await look();
   if (isDone(work) && !isLeftOver(target)) {
-    const progress = new Progress(options.onFile);
+    const progress = new Progress(manifest.entries.length, options);
     reportFound(work, progress);
-    return progress.reports(manifest);
+    return progress.reports();
   }
   const lock = options.lock ?? (await lockJail(target, options));
   try {
@@ -121,10 +121,10 @@ function isLeftOver(target: string): boolean {
 }
 
 function reportFound({ findings }: Work, progress: Progress): void {
-  for (const { entry, as, need } of findings) {
-    if (as === 'planned') progress.add(entry, 'unchanged');
-    if (as === 'kept') progress.add(entry, 'kept', 'exists');
-    if (need === 'repair') progress.add(entry, 'replaced');
+  for (const [position, { entry, as, need }] of findings.entries()) {
+    if (as === 'planned') progress.add(position, entry, 'unchanged');
+    if (as === 'kept') progress.add(position, entry, 'kept', 'exists');
+    if (need === 'repair') progress.add(position, entry, 'replaced');
   }
 }
 
@@ -138,7 +138,7 @@ async function change(
   const { signal, noSync = false } = options;
   let { record } = work;
   const fidelity = new Fidelity(options.strict ?? false, options.onWarning);
-  const progress = new Progress(options.onFile);
+  const progress = new Progress(manifest.entries.length, options);
   const transaction = new Transaction(engine, fidelity.note);
   reportFound(work, progress);
   const { placed, units } = place(work.findings);
@@ -191,7 +191,7 @@ async function change(
     { op: 'remove-tree', path: STAGE },
   ];
   await afterCommit(engine, last, target);
-  return progress.reports(manifest);
+  return progress.reports();
 }
 
 /**
@@ -207,12 +207,13 @@ function place(findings: readonly Finding[]): {
   const placed: Placed[] = [];
   const units: Placed[] = [];
   const directories = new Map<string, string>();
-  for (const { entry, need } of findings) {
+  for (const [position, { entry, need }] of findings.entries()) {
     if (need === 'nothing' || need === 'repair') continue;
     const cut = entry.path.lastIndexOf('/');
     const parent = directories.get(entry.path.slice(0, cut));
     const path = parent === undefined ? `${STAGE}/${units.length}` : parent + entry.path.slice(cut);
-    const item: Placed = { entry, path, action: need === 'replace' ? 'replaced' : 'created' };
+    const action = need === 'replace' ? 'replaced' : 'created';
+    const item: Placed = { entry, path, action, position };
     if (entry.type === 'directory') directories.set(entry.path, path);
     if (parent === undefined) units.push(item);
     placed.push(item);

@@ -35,11 +35,11 @@ export async function writeNewJail(
   { path: target, existing: base }: Target,
   options: WriteOptions,
 ): Promise<FileReport[] | undefined> {
-  const { signal, onFile, noSync = false } = options;
+  const { signal, noSync = false } = options;
   const place = path.relative(base, target);
   const stage = path.join(path.dirname(place), stageName(path.basename(place)));
   const fidelity = new Fidelity(options.strict ?? false, options.onWarning);
-  const progress = new Progress(onFile);
+  const progress = new Progress(manifest.entries.length, options);
   const engine = await (options.openEngine ?? openEngine)(base, options.sourceRoot || '/');
   const transaction = new Transaction(engine, fidelity.note);
   let isInPlace = false;
@@ -117,7 +117,7 @@ export async function writeNewJail(
     const finishing = transaction.run(steps, { ordered: true, signal, isAside });
     // Awaited below; an earlier rejection is not unhandled.
     finishing.catch(() => {});
-    const reports = progress.reports(manifest);
+    const reports = progress.reports();
     try {
       // Runs while data goes to disk.
       await options.onWhole?.(path.join(base, stage), reports);

@@ -22,8 +22,10 @@ export interface WriteOptions extends LockOptions {
   readonly onWhole?: (root: string, files: readonly FileReport[]) => void | Promise<void>;
   /** Keep what already exists in the jail. */
   readonly noClobber?: boolean;
-  /** Called for each entry when its new content is ready or was found in place. */
+  /** Called for each entry, in the plan's order, when it and all before it are ready or were found in place. */
   readonly onFile?: (report: FileReport) => void;
+  /** Called for each entry as soon as it is ready or was found in place. */
+  readonly onMade?: (entry: Entry) => void;
   /** Called with a sentence for each deviation of the jail from the plan. */
   readonly onWarning?: (message: string) => void;
   /**

@@ -17,8 +17,8 @@ export interface Placed {
   readonly path: string;
   /** Action to report. */
   readonly action: FileReport['action'];
-  /** Index of the entry in the plan, if known. */
-  readonly position?: number;
+  /** Index of the entry in the plan. */
+  readonly position: number;
 }
 
 export interface StageOptions {
@@ -59,7 +59,7 @@ export async function stageEntries(
       if (done === undefined) return;
       const reason = notMade.get(target + done.entry.path);
       const action = reason === undefined ? done.action : 'none';
-      progress.add(done.entry, action, reason, done.position);
+      progress.add(done.position, done.entry, action, reason);
     },
     onCapability: (index, xattrs) => {
       const copied = steps.madeBy(index);

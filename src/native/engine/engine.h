@@ -148,6 +148,8 @@ void free_job(struct job *job);
 
 /* request.c */
 struct job *parse_job(uint8_t *bytes, size_t length);
+/* The same for bytes that this process has not received; returns NULL if they are malformed. */
+struct job *parse_stored_job(uint8_t *bytes, size_t length);
 uint32_t parse_number(const uint8_t *bytes, size_t length);
 void parse_begin(uint8_t *bytes, size_t length, const char **base, const char **source_root);
 

@@ -1,8 +1,19 @@
 #define _GNU_SOURCE
 #include "engine.h"
 
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Where a malformed request leads; NULL if it ends the process. */
+static jmp_buf *malformed;
+
+static _Noreturn void refuse(const char *what)
+{
+	if (malformed != NULL)
+		longjmp(*malformed, 1);
+	die(what);
+}
 
 /* The unread part of a request. Numbers are little-endian. */
 struct cursor {
@@ -13,7 +24,7 @@ struct cursor {
 static uint8_t *take(struct cursor *cursor, size_t length)
 {
 	if (length > cursor->left)
-		die("a truncated request");
+		refuse("a truncated request");
 	uint8_t *at = cursor->at;
 	cursor->at += length;
 	cursor->left -= length;
@@ -46,7 +57,7 @@ static const char *take_string(struct cursor *cursor)
 	const char *text = (const char *)take(cursor, (size_t)length + 1);
 
 	if (strnlen(text, (size_t)length + 1) != length)
-		die("a string with a NUL in it");
+		refuse("a string with a NUL in it");
 	return text;
 }
 
@@ -58,7 +69,7 @@ static void check_path(const char *path)
 		bool dots = (length == 1 && name[0] == '.') ||
 			    (length == 2 && name[0] == '.' && name[1] == '.');
 		if (length == 0 || dots)
-			die("a path that is absolute or not normalized");
+			refuse("a path that is absolute or not normalized");
 		name += length;
 		if (*name == '\0')
 			return;
@@ -80,7 +91,7 @@ static const uint8_t *take_strings(struct cursor *cursor, uint32_t *length)
 	const uint8_t *strings = take(cursor, *length);
 
 	if (*length > 0 && strings[*length - 1] != '\0')
-		die("a string without an end");
+		refuse("a string without an end");
 	return strings;
 }
 
@@ -118,7 +129,7 @@ static void take_attributes(struct cursor *cursor, struct attributes *attributes
 		return;
 	uint32_t count = take_number(cursor);
 	if (count > cursor->left / 9)
-		die("too many extended attributes");
+		refuse("too many extended attributes");
 	attributes->xattrs = calloc(count + 1, sizeof(*attributes->xattrs));
 	if (attributes->xattrs == NULL)
 		die("out of memory");
@@ -162,7 +173,7 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 		operation->path = take_path(cursor);
 		uint8_t type = take_byte(cursor);
 		if (type > 2)
-			die("an unknown type of node");
+			refuse("an unknown type of node");
 		operation->node_type = node_types[type];
 		operation->major = take_number(cursor);
 		operation->minor = take_number(cursor);
@@ -220,7 +231,7 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 		operation->path = take_string(cursor);
 		break;
 	default:
-		die("an unknown operation");
+		refuse("an unknown operation");
 	}
 }
 
@@ -239,7 +250,7 @@ struct job *parse_job(uint8_t *bytes, size_t length)
 	job->interruptible = flags & 2;
 	job->count = take_number(&cursor);
 	if (job->count > cursor.left / 2)
-		die("too many operations");
+		refuse("too many operations");
 	job->operations = calloc(job->count + 1, sizeof(*job->operations));
 	if (job->operations == NULL)
 		die("out of memory");
@@ -248,12 +259,25 @@ struct job *parse_job(uint8_t *bytes, size_t length)
 	return job;
 }
 
+struct job *parse_stored_job(uint8_t *bytes, size_t length)
+{
+	jmp_buf here;
+	struct job *volatile job = NULL;
+
+	malformed = &here;
+	/* What a malformed job has allocated is not freed: its reader gives up. */
+	if (setjmp(here) == 0)
+		job = parse_job(bytes, length);
+	malformed = NULL;
+	return job;
+}
+
 uint32_t parse_number(const uint8_t *bytes, size_t length)
 {
 	uint8_t copy[4];
 
 	if (length < sizeof(copy))
-		die("a truncated request");
+		refuse("a truncated request");
 	memcpy(copy, bytes, sizeof(copy));
 	struct cursor cursor = { copy, sizeof(copy) };
 	return take_number(&cursor);

@@ -14,7 +14,7 @@
  * what lstat(2) said of these files (cli/stored-answer.ts); while both are the same, so is the output. Anything
  * unexpected is left to Node.
  */
-#define SCHEMA "jailbuild.answer/1"
+#define SCHEMA "jailbuild.answer/2"
 
 struct answer {
 	const char *source_root;
@@ -24,6 +24,9 @@ struct answer {
 	const char *record, *state;
 	/* A file that would say that the record is not to be trusted. */
 	const char *note;
+	/* The command that follows, see become_next(). */
+	char **next;
+	size_t next_count;
 	size_t count;
 	/* Operations that check a block each. */
 	struct operation *checks;
@@ -54,7 +57,9 @@ static bool take_answer(struct fields *fields, struct answer *answer)
 				       &answer->record,	     &answer->state, &answer->note };
 
 	return take_texts(fields, texts, sizeof(texts) / sizeof(texts[0])) &&
-	       take_blocks(fields, answer) && take_number(fields, MAX_STORED, &answer->out_length) &&
+	       take_number(fields, MAX_STORED, &answer->next_count) &&
+	       take_items(fields, answer->next_count, &answer->next) && take_blocks(fields, answer) &&
+	       take_number(fields, MAX_STORED, &answer->out_length) &&
 	       take_number(fields, MAX_STORED, &answer->err_length) &&
 	       take_text(fields, answer->out_length, &answer->out) &&
 	       take_text(fields, answer->err_length, &answer->err);
@@ -109,7 +114,10 @@ static bool is_current(const struct answer *answer, struct fields blocks)
 	       check_all(base_fd, answer->checks, answer->count);
 }
 
-/* Prints the answer and exits, or returns if nothing could be printed: Node then says why. */
+/*
+ * Prints the answer and becomes the command that follows, or exits. Returns if nothing could be printed: Node then says
+ * why.
+ */
 static void give(const struct answer *answer)
 {
 	size_t written = 0, ignored_ = 0;
@@ -117,7 +125,8 @@ static void give(const struct answer *answer)
 
 	if (print(STDOUT_FILENO, answer->out, answer->out_length, &written)) {
 		print(STDERR_FILENO, answer->err, answer->err_length, &ignored_);
-		exit(0);
+		signal(SIGPIPE, former);
+		become_next(answer->next, answer->next_count, answer->target);
 	}
 	if (written > 0)
 		fail(1, "standard output: %s", strerror(errno));

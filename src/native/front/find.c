@@ -18,22 +18,30 @@ static bool is_program(const char *path)
 	return stat(path, &stat_) == 0 && S_ISREG(stat_.st_mode) && access(path, X_OK) == 0;
 }
 
+bool next_on_path(const char **path, const char *name, char file[PATH_MAX])
+{
+	while (*path != NULL) {
+		const char *item = *path;
+		size_t length = strcspn(item, ":");
+		/* An empty item is the working directory. */
+		int written = length == 0 ? snprintf(file, PATH_MAX, "./%s", name)
+					  : snprintf(file, PATH_MAX, "%.*s/%s", (int)length, item, name);
+		*path = item[length] == '\0' ? NULL : item + length + 1;
+		if (written < PATH_MAX)
+			return true;
+	}
+	return false;
+}
+
 void find_node(char node[PATH_MAX])
 {
 	const char *path = getenv("PATH");
 
 	if (path == NULL)
 		path = DEFAULT_PATH;
-	for (;;) {
-		size_t length = strcspn(path, ":");
-		/* An empty item is the working directory. */
-		int written = length == 0 ? snprintf(node, PATH_MAX, "./node")
-					  : snprintf(node, PATH_MAX, "%.*s/node", (int)length, path);
-		if (written < PATH_MAX && is_program(node))
+	while (next_on_path(&path, "node", node)) {
+		if (is_program(node))
 			return;
-		if (path[length] == '\0')
-			break;
-		path += length + 1;
 	}
 	fail(127, "node is not on PATH: install Node 20.19 or later");
 }

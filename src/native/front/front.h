@@ -50,6 +50,8 @@ struct start {
 
 /* find.c: paths; on failure, prints the reason and exits */
 void find_node(char node[PATH_MAX]);
+/* Moves to the next item of a PATH, and gives the path of a program in it; returns false at the end. */
+bool next_on_path(const char **path, const char *name, char file[PATH_MAX]);
 void find_dist(char dist[PATH_MAX]);
 
 /* channel.c */
@@ -94,6 +96,13 @@ void answer_without_node(struct start *start, int argc, char **argv);
 /* new_jail.c */
 /* Builds a new jail as Node did before for the same command, and exits; otherwise returns, with nothing done. */
 void build_without_node(struct start *start, int argc, char **argv);
+
+/* next.c */
+/*
+ * Becomes this program with the words of a command that follows a stored output, behind whose name the root is put; exits
+ * with status 0 without one.
+ */
+_Noreturn void become_next(char **words, size_t count, const char *root);
 
 /* fail.c */
 _Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -75,11 +75,14 @@ static int end_as(int status)
 	return 128 + signal_;
 }
 
-/* Files opened later must not become standard streams; Node does the same. */
+/*
+ * Files opened later must not become standard streams. Node would open /dev/null and lose the output: here, writing to
+ * a closed standard output still fails with EBADF.
+ */
 static void open_standard_streams(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) != fd)
 			_exit(1);
 	}
 }

@@ -31,13 +31,10 @@ bool has_network_helper(void)
 	char file[PATH_MAX];
 	struct stat stat_;
 
-	while (path != NULL && *path != '\0') {
-		size_t length = strcspn(path, ":");
-		int written = snprintf(file, sizeof(file), "%.*s/" HELPER, (int)length, path);
-		if (length > 0 && written < (int)sizeof(file) && stat(file, &stat_) == 0)
+	/* The launcher would look for it from another working directory. */
+	while (next_on_path(&path, HELPER, file)) {
+		if (*file == '/' && stat(file, &stat_) == 0)
 			return true;
-		path += length;
-		path += *path == ':';
 	}
 	return false;
 }
@@ -244,7 +241,7 @@ static _Noreturn void fail_with_helper(struct network *network, pid_t child)
 		unsigned char byte = (unsigned char)*line;
 		end += byte < ' ' || byte == 0x7f ? sprintf(end, "\\x%02x", byte) : sprintf(end, "%c", byte);
 	}
-	fail(125, HELPER ": gives the jail no network: %s", shown);
+	fail(125, HELPER ": gives the jail no network: %s: try --network pasta, or host", shown);
 }
 
 /* Reads the line about the first process; returns false if the launcher has ended without one. */

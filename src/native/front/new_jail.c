@@ -18,7 +18,7 @@
  * the writer for a jail of another name, and prints the same. Where the writer's replies differ, what was begun is removed
  * and left to Node.
  */
-#define SCHEMA "jailbuild.build/1"
+#define SCHEMA "jailbuild.build/2"
 
 static bool is_inside(const char *path, const char *directory)
 {
@@ -126,7 +126,8 @@ static const char *text_of(int error)
 	return text;
 }
 
-static _Noreturn void print_result(const struct script *script, const char *path)
+/* Prints what Node printed, and becomes the command that follows or exits. */
+static _Noreturn void end_build(const struct script *script, const char *path)
 {
 	const struct {
 		const char *text;
@@ -135,8 +136,8 @@ static _Noreturn void print_result(const struct script *script, const char *path
 		      { path, script->is_json ? strlen(path) : 0 },
 		      { script->out_rest, script->out_rest_length } };
 	size_t written;
+	void (*former)(int) = signal(SIGPIPE, SIG_IGN);
 
-	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		written = 0;
 		if (!print(STDOUT_FILENO, parts[i].text, parts[i].length, &written))
@@ -144,7 +145,10 @@ static _Noreturn void print_result(const struct script *script, const char *path
 	}
 	written = 0;
 	print(STDERR_FILENO, script->err, script->err_length, &written);
-	exit(0);
+	signal(SIGPIPE, former);
+	if (script->next_count > 0)
+		forget_ends();
+	become_next(script->next, script->next_count, path);
 }
 
 /* As Node's SYNC_FAILED: the jail is there, and Node would find nothing left to do. */
@@ -178,7 +182,7 @@ static void build(const struct script *script, const struct new_target *target)
 	switch (replay_conversation(&replay)) {
 	case REPLAYED:
 		keep_fingerprint(&replay);
-		print_result(script, target->path);
+		end_build(script, target->path);
 	case UNCONFIRMED:
 		report_unconfirmed(&replay);
 	case INTERRUPTED:

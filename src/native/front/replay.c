@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -98,11 +99,13 @@ static bool take_expected(const struct script *script)
 	return at == end;
 }
 
+/* The signals that end a conversation, and the mask before it. */
+static sigset_t caught, before;
+
 /* Blocks the signals by which the user may end the build, unless they are ignored. */
-static bool catch_ends(sigset_t *before)
+static bool catch_ends(void)
 {
 	static const int ends[] = { SIGHUP, SIGINT, SIGTERM };
-	sigset_t caught;
 
 	sigemptyset(&caught);
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
@@ -110,11 +113,20 @@ static bool catch_ends(sigset_t *before)
 		if (sigaction(ends[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
 			sigaddset(&caught, ends[i]);
 	}
-	if (sigprocmask(SIG_BLOCK, &caught, before) < 0)
+	if (sigprocmask(SIG_BLOCK, &caught, &before) < 0)
 		return false;
 	signals_fd = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
 	told_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return signals_fd >= 0 && told_fd >= 0;
+}
+
+void forget_ends(void)
+{
+	static const struct timespec now;
+
+	while (sigtimedwait(&caught, NULL, &now) > 0) {
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 static void take_signal(struct replay *replay)
@@ -223,7 +235,9 @@ static struct job *parse_request(const char *request, uint32_t length, const str
 	if (bytes == NULL)
 		return NULL;
 	memcpy(bytes, request, length);
-	struct job *job = parse_job(bytes, length);
+	struct job *job = parse_stored_job(bytes, length);
+	if (job == NULL)
+		return NULL;
 	if (job->count > 0 && rename_paths(job, replay))
 		return job;
 	free_job(job);
@@ -320,11 +334,11 @@ static void clean_up(struct replay *replay, bool is_locked)
 enum replayed replay_conversation(struct replay *replay)
 {
 	struct steps steps = { 0 };
-	sigset_t before;
+	struct rlimit files;
 	bool is_locked = false;
 	enum replayed how = DIFFERENT;
 
-	if (!take_expected(replay->script) || !catch_ends(&before))
+	if (!take_expected(replay->script) || getrlimit(RLIMIT_NOFILE, &files) < 0 || !catch_ends())
 		return DIFFERENT;
 	allow_many_files();
 	mode_t mask = umask(0);
@@ -340,6 +354,7 @@ enum replayed replay_conversation(struct replay *replay)
 		clean_up(replay, is_locked);
 	reply_with(NULL);
 	umask(mask);
+	setrlimit(RLIMIT_NOFILE, &files);
 	/* Once the jail is in place, signals end nothing, as in Node. */
 	if (how == DIFFERENT)
 		sigprocmask(SIG_SETMASK, &before, NULL);

@@ -32,5 +32,7 @@ struct replay {
 
 /* Uses base_fd and source_fd, which are open. */
 enum replayed replay_conversation(struct replay *replay);
+/* After REPLAYED: drops signals that came too late to end it, and gives later ones their effect again. */
+void forget_ends(void);
 
 #endif

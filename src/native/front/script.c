@@ -58,7 +58,9 @@ bool take_script(struct fields *fields, struct script *script)
 	if (!take_texts(fields, texts, sizeof(texts) / sizeof(texts[0])))
 		return false;
 	script->is_json = strcmp(form, "json") == 0;
-	if (!take_number(fields, MAX_STORED, &script->tree_count) ||
+	if (!take_number(fields, MAX_STORED, &script->next_count) ||
+	    !take_items(fields, script->next_count, &script->next) ||
+	    !take_number(fields, MAX_STORED, &script->tree_count) ||
 	    !take_items(fields, script->tree_count, &script->trees) ||
 	    !take_sizes(fields, false, &script->host) || !take_sizes(fields, true, &script->jail) ||
 	    !take_sizes(fields, false, &script->advice))

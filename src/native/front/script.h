@@ -18,6 +18,9 @@ struct script {
 	const char *notes;
 	/* Whether the output is JSON. */
 	bool is_json;
+	/* The command that follows, see become_next(). */
+	char **next;
+	size_t next_count;
 	/* Directories that are copied with their content; the jail must not be inside one. */
 	char **trees;
 	size_t tree_count;

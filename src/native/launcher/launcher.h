@@ -394,6 +394,12 @@ void close_workshop(int workshop);
 /* Mounts an overlay on the root and returns it; opens its upper layer as well. */
 int mount_overlay(int root, const char *where, const char *path, int *upper);
 int open_layer(const char *path);
+
+/* overlay_claim.c */
+/* Refuses overlays whose layers contain each other, and locks the others until this process ends. */
+void claim_overlays(const struct options *options);
+/* In the child, for which the descriptors would be a way out of the jail; the parent keeps the locks. */
+void leave_claims(void);
 /* Creates an overlay on an outside directory, to be mounted in the jail. */
 int make_overlay_of(const struct mount *mount, int place);
 
@@ -518,6 +524,8 @@ void tie_to_caller(pid_t caller);
 /* The same for the parent of that process, given by its number. */
 void tie_to_process(const char *process);
 void hold_signals(void);
+/* Returns a descriptor that is ready when a held signal comes that would end a command that has not started. */
+int open_ends(void);
 void release_signals(void);
 /* Waits for the child and returns the exit status. */
 int wait_for(pid_t child, const struct options *options, int channel, int pty);

@@ -100,6 +100,7 @@ int main(int argc, char **argv)
 	}
 	log_as("Parent", options.verbose);
 	log_step("PID is %ld", (long)getpid());
+	claim_overlays(&options);
 	load_filters(&options.seccomp);
 	load_landlock(options.landlock);
 	find_label_module(&options);
@@ -134,6 +135,7 @@ int main(int argc, char **argv)
 		die_advised("make the namespaces", NULL, namespace_advice(&options));
 	if (child == 0) {
 		close(channel[0]);
+		leave_claims();
 		become_child(&options, channel[1]);
 	}
 	close(channel[1]);

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -97,6 +99,15 @@ void wait_until_unblocked(const struct options *options)
 	if (options->block_fd < 0)
 		return;
 	log_step("waiting for descriptor %d", options->block_fd);
+	/* Signals are held until the command starts, which may never be. */
+	scoped_fd ends = open_ends();
+	struct pollfd polls[] = { { options->block_fd, POLLIN, 0 }, { ends, POLLIN, 0 } };
+	struct signalfd_siginfo info;
+	while (poll(polls, 2, -1) < 0)
+		if (errno != EINTR)
+			die_errno("wait for the descriptor of --block-fd", NULL);
+	if ((polls[1].revents & POLLIN) && read(ends, &info, sizeof(info)) == sizeof(info))
+		_exit(128 + (int)info.ssi_signo);
 	while (read(options->block_fd, &byte, 1) < 0)
 		if (errno != EINTR)
 			die_errno("wait for the descriptor of --block-fd", NULL);

@@ -163,6 +163,22 @@ static void stop_with_command(pid_t child, int channel)
 		go_on(child);
 }
 
+int open_ends(void)
+{
+	sigset_t ends;
+	sigemptyset(&ends);
+	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++) {
+		struct sigaction action;
+		if (ends_by_default(passed_on[i]) && sigaction(passed_on[i], NULL, &action) == 0 &&
+		    action.sa_handler != SIG_IGN)
+			sigaddset(&ends, passed_on[i]);
+	}
+	int fd = signalfd(-1, &ends, SFD_CLOEXEC);
+	if (fd < 0)
+		die_errno("wait for signals", NULL);
+	return fd;
+}
+
 static struct arrived read_signal(int signals)
 {
 	struct signalfd_siginfo info;

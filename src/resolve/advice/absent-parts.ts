@@ -1,5 +1,6 @@
 import type { PackageFamilies } from '../../evidence/packages/families.js';
-import type { InstalledPackage } from '../../evidence/packages/package.js';
+import { type InstalledPackage, sourceOf } from '../../evidence/packages/package.js';
+import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
 import { LIBRARY, PROGRAM } from '../usage/file-kinds.js';
 import { hasFewPrograms } from '../usage/package-programs.js';
@@ -29,7 +30,7 @@ interface Part {
  * prefix of its own, a file of a related package of the same source, or a program that it starts.
  */
 export function absentPart(program: AdvisedProgram, context: AdviceContext): Part | undefined {
-  const { packages, parts, lacks } = context;
+  const { probe, packages, parts, lacks } = context;
   const { trace, owners, elf, imports } = program;
   const [own] = owners;
   if (own === undefined || packages === undefined) return undefined;
@@ -54,11 +55,16 @@ export function absentPart(program: AdvisedProgram, context: AdviceContext): Par
   const isScript = elf === undefined;
   for (const other of families.companionsOf(owners)) {
     const listed = context.filesOf(other);
-    // What a source has a package of its own for, without code, it does not work without.
+    // What a source has a package of its own for, without code, it does not work without; of
+    // configuration, what has its name.
     const isData = !listed.some((file) => LIBRARY.test(file) || PROGRAM.test(file));
+    const names = [program.name, own.name, sourceOf(own)];
+    const isNamesake = (file: string) => names.some((name) => file.includes(name));
     note(other, (file) =>
       // The loader finds libraries, but those that scripts preload.
-      isScript && LIBRARY.test(file) ? lacks.isAbsent(file) : lacks.isAbsentFile(file, isData),
+      isScript && LIBRARY.test(file)
+        ? lacks.isAbsent(file)
+        : lacks.isAbsentFile(file, isData && isNamesake(file)),
     );
   }
   for (const { file, owner } of isScript ? families.startedBehind(trace) : []) {
@@ -94,7 +100,8 @@ export function absentPart(program: AdvisedProgram, context: AdviceContext): Par
   return candidates.find(({ file }) => {
     if (isEnd(file)) return true;
     // Libraries have the names of programs for others, and words that are also such names.
-    const named = PROGRAM.test(file) ? [trace] : program.objects;
+    const isStarted = PROGRAM.test(file) || (!program.startsOthers && isExecutable(file, probe));
+    const named = isStarted ? [trace] : program.objects;
     return named.some((object) => parts.mentionsOf(object)(baseName(file)));
   });
 }
@@ -112,4 +119,10 @@ function startable(
   if (program.isEssential || !startsByName(program.imports)) return [];
   const near = [...families.dependencies(program.owners, 1, true)];
   return near.filter(({ isEssential }) => !isEssential);
+}
+
+/** Returns whether a file is one that programs start. */
+function isExecutable(file: string, probe: Sysroot): boolean {
+  const found = probe.trace(file);
+  return isTrace(found) && (found.stat.mode & 0o111) !== 0;
 }

@@ -7,6 +7,7 @@ import type { FoundProgram } from '../find-program.js';
 import type { OutsideProgram } from '../jail-path.js';
 import type { KeptFiles } from '../process/kept-files.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
+import { addsPackage } from './advised-program.js';
 import { JailContents } from './jail-contents.js';
 import { adviceOnPath, adviceOnScripts, type Weighed } from './script-advice.js';
 import { Verdicts } from './verdicts.js';
@@ -55,9 +56,16 @@ export async function adviceOn(
   const known = advised.map((program) => verdicts?.recall(program));
   const isKnown = gaps.length === 0 && known.every((advice) => advice !== undefined);
   const advisers = isKnown ? undefined : await loadAdvisers(resolution, probe, jail, openDatabase);
+  const onPrograms = advised.flatMap(
+    (program, at) => known[at] ?? advisers?.adviceOn(program, verdicts) ?? [],
+  );
+  const brought = new Set(onPrograms.filter(addsPackage).map(({ advice }) => advice.program));
+  const onScripts =
+    advisers === undefined ? [] : adviceOnScripts(probe, requested, gaps, advisers.gaps);
   const found = [
-    ...advised.flatMap((program, at) => known[at] ?? advisers?.adviceOn(program, verdicts) ?? []),
-    ...(advisers === undefined ? [] : adviceOnScripts(probe, requested, gaps, advisers.gaps)),
+    ...onPrograms,
+    // What a script computes is rather in its package, which is advised.
+    ...onScripts.filter(({ advice }) => advice.add.length > 0 || !brought.has(advice.program)),
     ...adviceOnPath(outside),
   ];
   return likeliestFirst(found).map(({ advice }) => advice);

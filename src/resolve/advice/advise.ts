@@ -19,7 +19,7 @@ import {
   adviseOnProviders,
 } from './library-files.js';
 import { adviseOnOwnDirectory } from './own-directory.js';
-import { adviseOnAbsentPart, adviseOnNamedData } from './package-data.js';
+import { adviseOnAbsentPart, adviseOnMadeData, adviseOnNamedData } from './package-data.js';
 import type { Weighed } from './script-advice.js';
 import { interpretersOf, wrappedBy } from './script-programs.js';
 import { adviseOnSecrets, adviseOnServerConfiguration, adviseOnUsers } from './servers.js';
@@ -30,6 +30,7 @@ type Rule = (program: AdvisedProgram, context: AdviceContext) => void;
 /** What the program's packages have for it: the first rule that finds something suffices. */
 const PACKAGE_RULES: readonly Rule[] = [
   adviseOnNamedData,
+  adviseOnMadeData,
   adviseOnAbsentPart,
   adviseOnOwnModules,
   adviseOnServerConfiguration,

@@ -17,6 +17,9 @@ import type { AdviceContext } from './context.js';
  */
 const INTERPRETING: ReadonlySet<string> = new Set(['interpreters', 'editors', 'math']);
 
+/** The section of shells and their tools, which carry out commands themselves (Debian policy, 2.4). */
+const SHELLS = 'shells';
+
 /** Advises on the shell that a program starts, itself or through a library. */
 export function adviseOnShell(program: AdvisedProgram, context: AdviceContext): void {
   const shell = shellOf(program) ?? shellOfLibraries(program, context);
@@ -33,7 +36,7 @@ function shellOf({
   owners,
   isEssential,
 }: AdvisedProgram): string | undefined {
-  if (isShell(trace.path)) return undefined;
+  if (isShell(trace.path) || owners.some(({ section }) => section === SHELLS)) return undefined;
   // Libraries name the shell for all programs that load them.
   const own = named.filter(({ by }) => by === trace);
   const shell = startedShell(imports, own);

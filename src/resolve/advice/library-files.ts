@@ -57,11 +57,12 @@ export function adviseOnOwnModules(program: AdvisedProgram, context: AdviceConte
 
 /** Advises on modules through which a library of the program works, and of which the jail has none. */
 export function adviseOnModules(program: AdvisedProgram, context: AdviceContext): void {
-  const { probe, packages, jail, parts, lacks } = context;
+  const { probe, packages, parts, lacks } = context;
   if (program.elf === undefined || packages === undefined) return;
   for (const path of parts.nearLibrariesOf(program.elf)) {
     const library = probe.trace(path);
-    const imports = isTrace(library) ? (jail.read(library).facts?.imports ?? []) : [];
+    if (!isTrace(library)) continue;
+    const imports = parts.openerImportsOf(library);
     if (!opensModules(imports)) continue;
     for (const owner of parts.ownersOfLibrary(path)) {
       const directory = moduleDirectories(packages.database, owner).find(

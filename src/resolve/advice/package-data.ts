@@ -2,6 +2,7 @@ import { type InstalledPackage, sourceOf } from '../../evidence/packages/package
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { CONFIGURATION, isConfiguration, isData, NOISE, PROGRAM } from '../usage/file-kinds.js';
 import { hasModules } from '../usage/library-modules.js';
+import { madeCaches } from '../usage/made-state.js';
 import { hasFewPrograms } from '../usage/package-programs.js';
 import { absentPart } from './absent-parts.js';
 import type { AdvisedProgram } from './advised-program.js';
@@ -40,6 +41,24 @@ export function adviseOnAbsentPart(program: AdvisedProgram, context: AdviceConte
   if (part === undefined) return;
   const text = `${program.name} names ${part.file}, from ${part.from}`;
   program.add(4, 'data', text, ['--with-package']);
+}
+
+/** Advises on what an installation made of data of the program's packages: see {@link madeCaches}. */
+export function adviseOnMadeData(program: AdvisedProgram, context: AdviceContext): void {
+  const { probe, packages, jail, contents } = context;
+  if (packages === undefined || program.owners.length === 0) return;
+  const isOwn = (owner: InstalledPackage) => program.sources.has(sourceOf(owner));
+  for (const object of program.objects) {
+    const { elf } = jail.read(object);
+    if (elf === undefined) continue;
+    const { paths } = contents.strings.of(contents.root, object, elf);
+    const made = madeCaches(probe, paths, isOwn, packages.database);
+    const absent = made.find((file) => !jail.has(file.path));
+    if (absent === undefined) continue;
+    const text = `${program.name} names ${absent.path}, which an installation made`;
+    program.add(4, 'data', text, ['--with-package']);
+    return;
+  }
 }
 
 function wantedBy(

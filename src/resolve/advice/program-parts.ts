@@ -6,6 +6,7 @@ import {
 } from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { ProgramStrings } from '../process/program-strings.js';
+import { openerImports } from '../usage/library-modules.js';
 import { type Mentions, type NamedPath, namedPaths } from '../usage/named-paths.js';
 import { runsCommandLines } from '../usage/shell.js';
 import type { AskedJail } from './jail-contents.js';
@@ -93,6 +94,18 @@ export class ProgramParts {
       }
     }
     return near;
+  }
+
+  /** Returns the imports by which a library opens modules: see {@link openerImports}. */
+  openerImportsOf(library: Trace): readonly string[] {
+    const { elf, facts } = this.#jail.read(library);
+    const siblings = this.librariesOf(elf)
+      .filter((other) => this.#isOfOneSource(library.path, other))
+      .map((other) => this.#probe.trace(other));
+    return openerImports(
+      facts?.imports ?? [],
+      siblings.map((other) => (isTrace(other) ? this.#jail.read(other).facts?.imports : []) ?? []),
+    );
   }
 
   #isOfOneSource(one: string, other: string): boolean {

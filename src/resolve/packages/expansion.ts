@@ -10,7 +10,8 @@ import { baseName } from '../../text/base-name.js';
 import { nearest } from '../../text/suggest.js';
 import type { FoundProgram } from '../find-program.js';
 import { type KnownPrograms, ServiceHost, usersOf } from '../usage/configured-users.js';
-import { madeConfiguration, madeState } from '../usage/made-configuration.js';
+import { madeConfiguration } from '../usage/made-configuration.js';
+import { declaredDirectories, madeState } from '../usage/made-state.js';
 import { PROGRAM } from '../usage/package-programs.js';
 import { AddedFiles, CONFIGURATION } from './added-files.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
@@ -291,10 +292,12 @@ export class Expansion {
     }
   }
 
-  /** Adds the empty files of state that the installations of packages made. */
+  /** Adds the empty files of state that the installations of packages made, and declared directories. */
   #addState(family: ReadonlySet<InstalledPackage>): void {
     for (const member of family) {
-      for (const file of madeState(this.#sysroot, member, this.#database)) {
+      const made = madeState(this.#sysroot, member, this.#database);
+      const declared = declaredDirectories(this.#sysroot, member, this.#database);
+      for (const file of [...made, ...declared]) {
         this.#added.add(file, { kind: 'package', name: member.name }, member);
       }
     }

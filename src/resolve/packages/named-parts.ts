@@ -1,15 +1,20 @@
 import type { ElfFile } from '../../elf/types.js';
 import { unmerged } from '../../evidence/packages/aliases.js';
 import type { PackageFamilies } from '../../evidence/packages/families.js';
-import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
+import {
+  type InstalledPackage,
+  type PackageDatabase,
+  sourceOf,
+} from '../../evidence/packages/package.js';
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
 import { mentionedProviders, PROVIDER_LIBRARY } from '../data/openssl.js';
 import type { FoundProgram } from '../find-program.js';
 import { isLibraryDirectory } from '../usage/file-kinds.js';
-import { moduleDirectories, worksThrough } from '../usage/library-modules.js';
+import { moduleDirectories, openerImports, worksThrough } from '../usage/library-modules.js';
 import { madeConfiguration } from '../usage/made-configuration.js';
+import { madeCaches } from '../usage/made-state.js';
 import {
   essentialCommands,
   type NamedPath,
@@ -79,7 +84,9 @@ export class NamedParts {
         return [];
       }
       const paths = this.#namedBy(object, elf);
-      this.#addDirectories(closure.stringsOf(sysroot.probe, object, elf).paths, object);
+      const strings = closure.stringsOf(sysroot.probe, object, elf).paths;
+      this.#addDirectories(strings, object);
+      this.#addCaches(strings, object, family);
       const imports = facts?.imports ?? [];
       this.#addShell(startedShell(imports, paths), object.path);
       if (runsCommandLines(imports)) this.#addCommands(object, elf);
@@ -155,6 +162,16 @@ export class NamedParts {
     }
   }
 
+  /** Adds what the installation made of the data that a program names. */
+  #addCaches(named: readonly string[], by: Trace, family: ReadonlySet<InstalledPackage>): void {
+    const isOwn = (owner: InstalledPackage) => family.has(owner);
+    for (const file of madeCaches(this.#sysroot, named, isOwn, this.#database)) {
+      const [owner] = this.#families.ownersOf(by);
+      if (owner === undefined) continue;
+      this.#added.add(file, { kind: 'named', by: by.path, package: owner.name });
+    }
+  }
+
   /** Adds directories for temporary files that a program names, without their content. */
   #addDirectories(named: readonly string[], { path: by }: Trace): void {
     const sysroot = this.#sysroot;
@@ -194,19 +211,34 @@ export class NamedParts {
    */
   #addModules(owner: InstalledPackage, library: Trace, elf: ElfFile): void {
     const sysroot = this.#sysroot;
-    const closure = this.#closure;
     const directories = moduleDirectories(this.#database, owner);
     if (directories.length === 0) return;
-    const { facts } = closure.read(library.stat.identity);
-    const mentions = closure.namesIn(sysroot, library, elf);
+    const imports = this.#openerImports(owner, library, elf);
+    const mentions = this.#closure.namesIn(sysroot, library, elf);
     for (const directory of directories) {
       const found = sysroot.trace(directory.path);
       if (!isTrace(found)) continue;
-      if (!mentions(baseName(directory.path)) && !worksThrough(directory, facts?.imports ?? []))
-        continue;
+      if (!mentions(baseName(directory.path)) && !worksThrough(directory, imports)) continue;
       const reason = { kind: 'named', by: library.path, package: owner.name } as const;
       this.#added.addTree(found, reason, owner);
     }
+  }
+
+  /** Returns the imports by which a library opens modules: see {@link openerImports}. */
+  #openerImports(owner: InstalledPackage, library: Trace, elf: ElfFile): readonly string[] {
+    const sysroot = this.#sysroot;
+    const closure = this.#closure;
+    const own = closure.read(library.stat.identity).facts?.imports ?? [];
+    const wanted = new Set(elf.dynamic?.needed ?? []);
+    const siblings: (readonly string[])[] = [];
+    for (const [path, owners] of this.#database.ownersOf(closure.withReason('needed'))) {
+      if (!owners.some((other) => sourceOf(other) === sourceOf(owner))) continue;
+      const found = sysroot.trace(path);
+      const read = isTrace(found) ? closure.read(found.stat.identity) : undefined;
+      const name = read?.elf?.dynamic?.soname;
+      if (name !== undefined && wanted.has(name)) siblings.push(read?.facts?.imports ?? []);
+    }
+    return openerImports(own, siblings);
   }
 
   /** Adds what programs and libraries name of the configuration that installations made. */

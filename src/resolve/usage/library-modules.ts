@@ -23,7 +23,7 @@ export const SELDOM_LOADED =
  * A library or program with at least this number of modules does its work through them; fewer are
  * often additions, such as input methods.
  */
-const MANY = 16;
+export const MANY = 16;
 
 /** Modules that a package has in a directory of its own. */
 export interface ModuleDirectory {
@@ -53,6 +53,19 @@ export function hasModules(listed: readonly string[]): boolean {
 /** Returns whether an object opens modules, according to its imports. */
 export function opensModules(imports: readonly string[]): boolean {
   return MODULE_FUNCTIONS.some((name) => imports.includes(name));
+}
+
+/**
+ * Returns the imports by which a library opens modules: its own, or those of a library of the same source
+ * package that it needs and that opens modules for it, as libQt5Core does for libQt5Gui.
+ *
+ * @param siblings the imports of each of these libraries
+ */
+export function openerImports(
+  own: readonly string[],
+  siblings: readonly (readonly string[])[],
+): readonly string[] {
+  return opensModules(own) ? own : (siblings.find(opensModules) ?? own);
 }
 
 /**

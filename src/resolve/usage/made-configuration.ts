@@ -6,8 +6,6 @@ const OF_HOST =
   /^\/etc\/(passwd|group|shadow|gshadow|hosts|hostname|resolv\.conf|nsswitch\.conf|fstab|shells|environment|machine-id|localtime|timezone)-?$/;
 /** Matches a path of configuration in a script. */
 const CONFIGURATION = /(?<![\w.)}/])\/etc(?:\/[A-Za-z0-9._+-]*[A-Za-z0-9_])+/g;
-/** A package's own directory of state. */
-const STATE = /^\/var\/(games|lib|cache|spool)\/[^/]+$/;
 /** The maximum size of a file in bytes. */
 const MAX_SIZE = 256 << 10;
 
@@ -27,26 +25,12 @@ export function madeConfiguration(
   );
 }
 
-/**
- * Returns the empty files of state that an installation made in directories of a package, and
- * without which its programs may not start: lists of scores. Files with content are the host's.
- */
-export function madeState(
+/** Returns the files at these paths that everyone may read and no package lists. */
+export function unlisted(
   sysroot: Sysroot,
-  owner: InstalledPackage,
+  paths: readonly string[],
   database: PackageDatabase,
 ): Trace[] {
-  const directories = database.filesOf(owner)?.filter((path) => STATE.test(path)) ?? [];
-  const paths = directories.flatMap((path) => {
-    const found = sysroot.probe.trace(path);
-    if (!isTrace(found) || found.stat.type !== 'directory') return [];
-    return sysroot.probe.list(found).map((name) => `${found.path}/${name}`);
-  });
-  return unlisted(sysroot, paths, database).filter(({ stat }) => stat.size === 0);
-}
-
-/** Returns the files at these paths that everyone may read and no package lists. */
-function unlisted(sysroot: Sysroot, paths: readonly string[], database: PackageDatabase): Trace[] {
   if (paths.length === 0) return [];
   const found = paths.map((path) => sysroot.probe.trace(path)).filter(isTrace);
   const owned = database.ownersOf(found.map(({ path }) => path));
