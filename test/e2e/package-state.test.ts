@@ -16,6 +16,14 @@ function staticProgram(word: string): Buffer {
   return readFileSync(output);
 }
 
+/** Compiles a program with a string in its data, which prints it. */
+function dynamicProgram(word: string): Buffer {
+  const output = path.join(tempDir(), 'compiled');
+  const input = `#include <stdio.h>\nint main(void) { return puts("${word}"); }`;
+  succeed('gcc', ['-x', 'c', '-', '-o', output], { input });
+  return readFileSync(output);
+}
+
 describe('what a package has beyond the files that it lists', needs('gcc'), () => {
   const root = new DebianRoot();
 
@@ -34,6 +42,10 @@ describe('what a package has beyond the files that it lists', needs('gcc'), () =
 
   before(() => {
     const scripting = staticProgram('');
+    const loader = '/lib64/ld-linux-x86-64.so.2';
+    const libc = succeed('gcc', ['-print-file-name=libc.so.6']).trim();
+    root.put(loader, readFileSync(realpathSync(loader)), 0o755);
+    root.put('/usr/lib/libc.so.6', readFileSync(realpathSync(libc)), 0o755);
     root.install('language', { '/usr/bin/lang5': scripting }, 'Section: interpreters\n');
   });
 
@@ -82,25 +94,27 @@ describe('what a package has beyond the files that it lists', needs('gcc'), () =
     root.put('/run/terms-file', '');
     root.put('/etc/terms/one', '');
     const entries = brought('terms');
-    const declared = [...entries].filter((at) => /^\/(run|etc)\/./.test(at));
+    const declared = [...entries].filter((at) => /^\/(run\/|etc\/terms)/.test(at));
     assert.deepEqual(declared.sort(), ['/run/terms', '/run/terms/sockets']);
+  });
+
+  test('the directory of the file with the process ID that a program makes is added', () => {
+    root.put('/run/other.pid', '1');
+    root.install('serves', { '/usr/bin/serves': dynamicProgram('/run/serves.pid') });
+    root.install('shows', { '/usr/bin/shows': dynamicProgram('/run/shows') });
+    const entries = [...brought('serves')].filter((at) => at.startsWith('/run'));
+    assert.deepEqual(entries, ['/run']);
+    assert.ok(!brought('shows').has('/run'));
   });
 
   test('what an installation made of a package is advised and added if a program names its beginning', () => {
     const install = (name: string, at: string) => {
       const word = `${at}/dict`;
-      const output = path.join(tempDir(), 'compiled');
-      const input = `#include <stdio.h>\nint main(void) { return puts("${word}"); }`;
-      succeed('gcc', ['-x', 'c', '-', '-o', output], { input });
-      const program = readFileSync(output);
+      const program = dynamicProgram(word);
       root.install(name, { [`/usr/bin/${name}`]: program, [`${at}/.keep`]: '' });
       for (const end of ['.pwd', '.pwi', 's', '']) root.put(`${at}/dict${end || '_'}`, 'made');
       root.put(`${at}/dict.key`, 'private', 0o600);
     };
-    const loader = '/lib64/ld-linux-x86-64.so.2';
-    const libc = succeed('gcc', ['-print-file-name=libc.so.6']).trim();
-    root.put(loader, readFileSync(realpathSync(loader)), 0o755);
-    root.put('/usr/lib/libc.so.6', readFileSync(realpathSync(libc)), 0o755);
     install('crack', '/var/cache/crack');
     assert.deepEqual(adviceOn('crack'), [
       'crack names /var/cache/crack/dict.pwd, which an installation made',

@@ -41,6 +41,8 @@ import { usualCharsets } from './usual-charsets.js';
 const SHARED = /^\/usr\/share\/[^/]+\/./;
 /** Directories that every system has, and jails need not. */
 const TEMPORARY = ['/var/tmp', '/var/lock'];
+/** A file that a running program makes (hier(7)), and its directory. */
+const OF_PROCESS = /^(\/(?:var\/)?run)\/[^/]+\.(?:pid|lock|sock)$/;
 /** Data of a program, as a directory or a file in one. */
 const OF_PROGRAM = /^\/usr\/share\/[^/]+(\/.*)?$/;
 /** Configuration of PAM's modules. */
@@ -172,13 +174,17 @@ export class NamedParts {
     }
   }
 
-  /** Adds directories for temporary files that a program names, without their content. */
+  /** Adds directories for files that a program names and makes, without their content. */
   #addDirectories(named: readonly string[], { path: by }: Trace): void {
     const sysroot = this.#sysroot;
     const closure = this.#closure;
-    for (const path of TEMPORARY) {
-      const found = named.includes(path) ? sysroot.trace(path) : undefined;
-      if (found === undefined || !isTrace(found) || found.stat.type !== 'directory') continue;
+    const paths = [
+      ...TEMPORARY.filter((path) => named.includes(path)),
+      ...named.flatMap((name) => OF_PROCESS.exec(name)?.[1] ?? []),
+    ];
+    for (const path of new Set(paths)) {
+      const found = sysroot.trace(path);
+      if (!isTrace(found) || found.stat.type !== 'directory') continue;
       closure.add(found, { kind: 'named', by, package: 'base-files' });
     }
   }
