@@ -68,7 +68,9 @@ export class OverlayView implements FileView {
 
   /** Looks only where nothing is placed: a placed file has its own start. */
   dataStart(path: string): number | undefined {
-    return this.#names.has(path) || this.#placed.has(path) ? undefined : this.#below.dataStart(path);
+    return this.#names.has(path) || this.#placed.has(path)
+      ? undefined
+      : this.#below.dataStart(path);
   }
 
   isShared(directory: string): boolean {

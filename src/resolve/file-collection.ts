@@ -5,10 +5,11 @@ import type { OverlayView, PlacedFile } from '../fs/overlay-view.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 import { baseName } from '../text/base-name.js';
+import { isSameReason, note, type SeenReasons } from './seen-reasons.js';
 import { isSurveyedData } from './surveyed-data.js';
 
 /** How a script runs or reads a file. */
-type RunKind = 'shebang' | 'env' | 'command' | 'sourced';
+export type RunKind = 'shebang' | 'env' | 'command' | 'sourced';
 
 /** The reason of directories and links on the way to other entries: one object, so that it is compared quickly. */
 const PARENT: Reason = { kind: 'parent' };
@@ -481,38 +482,4 @@ export class FileCollection {
       reasons: [reason],
     });
   }
-}
-
-/** Reasons by what they name first: one, or the keys of several. A key for each would take longer than all else. */
-type SeenReasons = Map<string, Reason | Set<string>>;
-
-/** Adds a reason; returns false if it was there. */
-function note(seen: SeenReasons, reason: Reason): boolean {
-  const name = firstName(reason);
-  const alike = seen.get(name);
-  if (alike === undefined) {
-    seen.set(name, reason);
-    return true;
-  }
-  const keys = alike instanceof Set ? alike : new Set([reasonKey(alike)]);
-  if (keys !== alike) seen.set(name, keys);
-  const key = reasonKey(reason);
-  if (keys.has(key)) return false;
-  keys.add(key);
-  return true;
-}
-
-/** Returns a string that is the same in equal reasons, and differs in most others. */
-function firstName(reason: Reason): string {
-  if ('by' in reason) return reason.by;
-  if ('of' in reason) return reason.of;
-  return 'as' in reason ? (reason.as ?? reason.kind) : reason.kind;
-}
-
-function isSameReason(one: Reason, other: Reason): boolean {
-  return one === other || (one.kind === other.kind && reasonKey(one) === reasonKey(other));
-}
-
-function reasonKey(reason: Reason): string {
-  return Object.values(reason).join('\0');
 }

@@ -22,6 +22,7 @@ import type { Originals, ReadFile } from './originals.js';
 import type { BringPackages, Brought } from './packages/brought.js';
 import type { KeptFiles } from './process/kept-files.js';
 import { ProgramResolver } from './program-resolver.js';
+import { chosen } from './recorded-choices.js';
 import { addScriptCommands, followedScripts, type ScriptGap } from './scripts/script-commands.js';
 
 /** How the loader in the jail finds libraries, by the cache that the jail gets. */
@@ -306,32 +307,6 @@ function jailToBe(
   return { sysroot: new Sysroot(overlay), placement: { sources, overlay } };
 }
 
-/**
- * Returns the parts of a request that are lists or concern packages and traces, if they are not the
- * default.
- */
-function sayings(request: ResolveRequest): Partial<ManifestRequest> {
-  const { profiles = [], users = [], include = [], exclude = [], packages = [] } = request;
-  const { directories = [], traces = [], traceScope = 'files', allowStaleTraces } = request;
-  const { withPackage, packageDepends, packageEssential, packageDocs, scriptCommands } = request;
-  return {
-    ...(packages.length > 0 ? { packages } : {}),
-    ...(withPackage ? { withPackage } : {}),
-    ...(packageDepends === undefined ? {} : { packageDepends }),
-    ...(packageEssential ? { packageEssential } : {}),
-    ...(packageDocs ? { packageDocs } : {}),
-    ...(scriptCommands === 'none' ? { scriptCommands } : {}),
-    ...(profiles.length > 0 ? { profiles } : {}),
-    ...(users.length > 0 ? { users } : {}),
-    ...(include.length > 0 ? { include } : {}),
-    ...(exclude.length > 0 ? { exclude } : {}),
-    ...(directories.length > 0 ? { directories } : {}),
-    ...(traces.length > 0 ? { traces } : {}),
-    ...(traces.length > 0 && traceScope !== 'files' ? { traceScope } : {}),
-    ...(traces.length > 0 && allowStaleTraces ? { allowStaleTraces } : {}),
-  };
-}
-
 /** Adds the character sets and locales that programs may need, as far as the sysroot has them. */
 function addWanted(
   { sysroot, files, programs }: Resolution,
@@ -344,20 +319,6 @@ function addWanted(
       if (!(error instanceof JailbuildError)) throw error;
     }
   }
-}
-
-/** Returns the choices that are not the default, as in a manifest. */
-function chosen(request: ResolveRequest): Partial<ManifestRequest> {
-  const { dlopen, nss, gconv = [], locales = [], caCertificates, timeZones = [] } = request;
-  return {
-    ...sayings(request),
-    ...(dlopen === undefined || dlopen === 'required' ? {} : { dlopen }),
-    ...(nss === 'none' ? { nss } : {}),
-    ...(gconv.length > 0 ? { gconv } : {}),
-    ...(locales.length > 0 ? { locales } : {}),
-    ...(caCertificates ? { caCertificates } : {}),
-    ...(timeZones.length > 0 ? { timeZones } : {}),
-  };
 }
 
 function addLdSoCache(

@@ -16,6 +16,14 @@ export const ROOMS: Readonly<Record<string, string>> = {
   loader: 'text fs manifest elf',
   evidence: 'text fs manifest elf loader',
   resolve: 'text fs manifest elf loader evidence',
+  'resolve/usage': 'text fs manifest elf loader evidence resolve/*',
+  'resolve/process': 'text fs manifest elf loader evidence resolve/* resolve/usage',
+  'resolve/scripts': 'text fs manifest elf loader evidence resolve/*',
+  'resolve/data': 'text fs manifest elf loader evidence resolve/*',
+  'resolve/packages':
+    'text fs manifest elf loader evidence resolve/* resolve/usage resolve/process resolve/scripts resolve/data',
+  'resolve/advice':
+    'text fs manifest elf loader evidence resolve/* resolve/usage resolve/process resolve/scripts resolve/data',
   image: 'text fs evidence',
   'image/registry': 'fs',
   profile: 'text fs manifest evidence resolve image',

@@ -1,10 +1,7 @@
 import { JailbuildError } from '../../errors.js';
 import type { BuildJob } from '../../jail/build/job.js';
 import { planBuild, resultOf, runBuild } from '../../jail/build/pipeline.js';
-import type { Planned } from '../../jail/build/plan-step.js';
 import type { Proven } from '../../jail/build/verify-step.js';
-import type { HostState } from '../../jail/record/fingerprint.js';
-import { pathsIn } from '../../jail/record/state-blocks.js';
 import { isPrivileged } from '../../jail/write/stage.js';
 import { canonicalJson } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
@@ -42,7 +39,7 @@ import {
   refuseAnswer,
   storeFirstAnswer,
 } from '../stored-answer.js';
-import type { Looked, PendingDepfile } from './depfile.js';
+import { commitRule, prepareRule } from './build-depfile.js';
 
 export const buildCommand = defineCommand({
   name: 'build',
@@ -277,47 +274,6 @@ function printsOnly({ args, file, from }: Wanted, { planned: { request } }: Prov
   ];
   const isPlain = others.every((value) => value === undefined) && !args.prove;
   return isPlain && file === undefined && from === undefined && request.sysrootImage === undefined;
-}
-
-async function prepareRule({ args }: Wanted): Promise<PendingDepfile | undefined> {
-  if (args.depfile === undefined && args['depfile-target'] === undefined) return undefined;
-  const { prepareDepfile } = await import('./depfile.js');
-  const root = targetOf(args.root);
-  const outputs = [...(args.manifest === undefined ? [] : [args.manifest]), root];
-  return prepareDepfile(args, outputs[0], outputs);
-}
-
-/** Writes down the files of the host that a build rests on. */
-async function commitRule(
-  rule: PendingDepfile,
-  { args, file }: Wanted,
-  { request, resolution, manifest, sourceRoot }: Planned,
-): Promise<void> {
-  const { filesOfImage, lookedAt, sourcesOf } = await import('./depfile.js');
-  const { loadProfiles } = await import('../../profile/load.js');
-  const profiles = [...(args.profile ?? []), ...(file?.profiles ?? [])];
-  const files = [
-    ...(args.from === undefined ? [] : [args.from]),
-    ...filesOfImage(request.sysrootImage?.reference),
-    ...(args.trace ?? []),
-    ...(file === undefined ? [] : [file.path, ...file.traces]),
-    ...loadProfiles(profiles).map(({ path }) => path),
-    ...sourcesOf(manifest.entries, sourceRoot),
-  ];
-  const ofState = (host: HostState): Looked => ({ root: sourceRoot, ...pathsIn(host) });
-  const looked = (): readonly Looked[] => {
-    switch (resolution.kind) {
-      case 'closure':
-        return [lookedAt(resolution.closure.sysroot)];
-      case 'recorded':
-        return [ofState(resolution.fingerprint.host)];
-      case 'remembered':
-        return [ofState(resolution.remembered.host)];
-      case 'given':
-        return [lookedAt(resolution.sources.sysroot)];
-    }
-  };
-  await rule.commit(files, looked());
 }
 
 /** Where the notes of the profiles that were named are to be read: what is left to do on the host. */

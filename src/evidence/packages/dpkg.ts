@@ -1,9 +1,10 @@
 import { JailbuildError } from '../../errors.js';
 import { isTrace, type Sysroot, type Trace, type TraceFailure } from '../../fs/sysroot.js';
 import { databaseNames, readIfThere, TOP_LINKS } from './aliases.js';
+import { type Diversions, readDiversions } from './diversions.js';
+import { debianLicense, isDamaged, isPresent, packageOf, packagesNaming } from './dpkg-status.js';
 import { keepIndex } from './kept-index.js';
 import { forgetIndex, indexOf, latestIndex, useIndex } from './latest-index.js';
-import { allOf, licenseExpression } from './license.js';
 import {
   type InstalledPackage,
   MAX_OWNERS,
@@ -18,14 +19,6 @@ import { StatusTable } from './status-table.js';
 const DATABASE = '/var/lib/dpkg';
 /** The maximum size in bytes of most lists; only those of the largest packages are larger. */
 const USUAL_LIST = 1 << 20;
-/** States in which the files of a package exist (dpkg(1), "Package states"). */
-const PRESENT = / (installed|triggers-pending|triggers-awaited|half-configured|unpacked)$/;
-
-interface Diversion {
-  readonly to: string;
-  readonly by: string;
-}
-
 /** The facts with which a database is opened. */
 interface Opened {
   readonly sysroot: Sysroot;
@@ -218,7 +211,7 @@ export class DpkgDatabase implements PackageDatabase {
     const found: Stanza[] = [];
     for (const { start, end } of this.#stanzas().placesOf(name)) {
       const [stanza] = stanzas(this.#status().toString('utf8', start, end));
-      if (stanza !== undefined && PRESENT.test(stanza.get('status') ?? '')) found.push(stanza);
+      if (stanza !== undefined && isPresent(stanza)) found.push(stanza);
     }
     return found;
   }
@@ -333,33 +326,11 @@ export class DpkgDatabase implements PackageDatabase {
   }
 }
 
-/** Returns the names of packages whose paragraphs contain a word. */
-function packagesNaming(status: Buffer, word: string): string[] {
-  const text = `\n${status.toString('latin1')}`;
-  const found = new Set<string>();
-  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
-    const start = text.lastIndexOf('\nPackage: ', at);
-    if (start < 0) continue;
-    const line = start + '\nPackage: '.length;
-    found.add(text.slice(line, text.indexOf('\n', line)).trim());
-    const next = text.indexOf('\n\n', at);
-    if (next < 0) break;
-    at = next;
-  }
-  return [...found];
-}
-
 const FIRST = Buffer.from('Package: ');
 
 /** Returns whether a status file begins as most do, which takes less time than searching it. */
 function beginsWithPackage(sysroot: Sysroot, status: string): boolean {
   return sysroot.readStart({ path: status }, Buffer.alloc(FIRST.length)).equals(FIRST);
-}
-
-/** Returns whether a status file contains text but no package. */
-function isDamaged(status: Buffer): boolean {
-  if (status.indexOf('Package: ') === 0 || status.includes('\nPackage: ')) return false;
-  return status.toString('latin1').trim() !== '';
 }
 
 /**
@@ -407,60 +378,4 @@ function readAt(sysroot: Sysroot, path: string): Buffer {
 function namesIn(sysroot: Sysroot, directory: string): string[] {
   const found = sysroot.trace(directory);
   return isTrace(found) && found.stat.type === 'directory' ? sysroot.list(found) : [];
-}
-
-function packageOf(name: string, stanza: Stanza): InstalledPackage {
-  // `NAME`, or `NAME (VERSION)` if the version differs (deb-control(5)).
-  const [, source, sourceVersion] = /^(\S+)(?: \((\S+)\))?/.exec(stanza.get('source') ?? '') ?? [];
-  const supplier = stanza.get('maintainer');
-  const homepage = stanza.get('homepage');
-  const section = stanza.get('section')?.replace(/^.*\//, '');
-  return {
-    type: 'deb',
-    name,
-    version: stanza.get('version') ?? '',
-    architecture: stanza.get('architecture') ?? 'all',
-    ...(source === undefined || source === name ? {} : { source }),
-    ...(sourceVersion === undefined ? {} : { sourceVersion }),
-    ...(supplier === undefined ? {} : { supplier }),
-    ...(homepage === undefined ? {} : { homepage }),
-    ...(section === undefined ? {} : { section }),
-    depends: dpkgRelations(`${stanza.get('pre-depends') ?? ''},${stanza.get('depends') ?? ''}`),
-    recommends: dpkgRelations(stanza.get('recommends')),
-    suggests: dpkgRelations(stanza.get('suggests')),
-    isEssential: stanza.get('essential') === 'yes',
-  };
-}
-
-/**
- * Returns the licenses that the file paragraphs of a copyright file name; undefined if the file is
- * not in the machine-readable format.
- */
-export function debianLicense(copyright: string): string | undefined {
-  if (!/^Format(-Specification)?:/im.test(copyright.slice(0, 2000))) return undefined;
-  const licenses = [...stanzas(copyright)].flatMap((stanza) => {
-    const name = stanza.has('files') ? stanza.get('license')?.split('\n')[0] : undefined;
-    return licenseExpression(name ?? '') ?? [];
-  });
-  return allOf(licenses);
-}
-
-/** Diversions by their original paths, and original paths by their diverted ones. */
-interface Diversions {
-  readonly to: ReadonlyMap<string, Diversion>;
-  readonly back: ReadonlyMap<string, string>;
-}
-
-/**
- * Parses diversions, three lines each: the file, its path instead, and the package that takes the
- * original path.
- */
-function readDiversions(text: string): Diversions {
-  const lines = text.split('\n');
-  const diversions = new Map<string, Diversion>();
-  for (let index = 0; index + 2 < lines.length; index += 3) {
-    const [from = '', to = '', by = ''] = lines.slice(index, index + 3);
-    diversions.set(from, { to, by });
-  }
-  return { to: diversions, back: new Map([...diversions].map(([from, { to }]) => [to, from])) };
 }

@@ -2,13 +2,6 @@ import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
 import { type InstalledPackage, type PackageDatabase, sourceOf } from './package.js';
 
-/** Names of secrets beside a package's files: never copied. */
-const SECRET = /(^ssh_host_.*|[._-]key|\.pem|^shadow.*|^gshadow.*|^secrets?)$/;
-/** Directories of program state, whose files no package installed. */
-const STATE = /^\/(var|run|tmp|home|root|srv)(\/|$)/;
-/** Bounds nested directories, so that links cannot make the search endless. */
-const MAX_DEPTH = 12;
-
 const PROGRAM = /^(\/usr)?\/s?bin\/./;
 /** A program, also of a package with directories of its own. */
 const BINARY = /\/s?bin\/[^/]+$/;
@@ -16,9 +9,6 @@ const BINARY = /\/s?bin\/[^/]+$/;
 const UPDATES = /^(\/usr)?\/s?bin\/update-[^/]+$/;
 /** A program that helps to build packages (debhelper(7)). */
 const BUILDS = /^\/usr\/bin\/dh_[^/]+$/;
-const OF_DATA = /^\/usr\/share\/./;
-/** State that programs make from data of packages, as well as that of services. */
-const MADE_STATE = /^\/var\/(lib|cache)\/./;
 const OBJECT = /\.so$/;
 /** A description of a library, by which scripts call it (GObject introspection). */
 const TYPELIB = /\/girepository-[\d.]+\/[^/]+\.typelib$/;
@@ -30,10 +20,7 @@ export const LANGUAGES = /(^|\/)(java|javascript|lisp|perl|php|python|ruby)$/;
 const HEADER = /^\/usr\/([^/]+-linux-[^/]+\/)?include\/.*\.h$/;
 const OWN_HEADER = /^\/usr\/lib(32|64|exec)?\/.*\/include\/.*\.h$/;
 
-/**
- * Relations between the packages of a database, and the files that belong to packages beyond their
- * lists.
- */
+/** Relations between the packages of a database. */
 export class PackageFamilies {
   readonly #sysroot: Sysroot;
   readonly #database: PackageDatabase;
@@ -259,95 +246,9 @@ export class PackageFamilies {
     return this.#base;
   }
 
-  /**
-   * Returns the files that no package owns in directories that only these packages own, or that one of
-   * them updates: caches, links and configuration made during installation; and caches beside shared
-   * data of these packages: gschemas.compiled. Of state, which may be the host's, only what packages of
-   * data make. Skips secrets and files that not everyone may read.
-   *
-   * @param isWanted skips paths, and directories with all their content
-   */
-  unownedFiles(
-    packages: ReadonlySet<InstalledPackage>,
-    isWanted: (path: string) => boolean,
-  ): string[] {
-    const listed = [...packages].flatMap(
-      (member) => this.#database.filesOf(member)?.filter(isWanted) ?? [],
-    );
-    const own = new Set<string>();
-    const directories = new Set<string>();
-    for (const file of listed) {
-      const found = this.#sysroot.trace(file);
-      if (!isTrace(found)) continue;
-      own.add(found.path);
-      for (const { path } of found.links) own.add(path);
-      if (found.stat.type !== 'directory') continue;
-      if (!STATE.test(found.path) || MADE_STATE.test(found.path)) directories.add(found.path);
-    }
-    const owners = this.#database.ownersOf([...directories]);
-    const candidates: string[] = [];
-    for (const directory of directories) {
-      if (OF_DATA.test(directory)) candidates.push(...this.#cachesIn(directory, own));
-      const among = owners.get(directory);
-      if (among === undefined) continue;
-      if (
-        STATE.test(directory) &&
-        !among.some((owner) => this.isData(owner) && this.#hasFile(owner, UPDATES))
-      ) {
-        continue;
-      }
-      // A package that updates its data makes caches beside the data of others.
-      const isMade =
-        OF_DATA.test(directory) &&
-        among.some((owner) => packages.has(owner) && this.#hasFile(owner, UPDATES));
-      if (!isMade && among.some((owner) => !packages.has(owner))) continue;
-      candidates.push(...this.#unlisted(directory, own));
-    }
-    const owned = this.#database.ownersOf(candidates);
-    return candidates
-      .filter((path) => !owned.has(path))
-      .flatMap((path) => this.#below(path, 0).filter(isWanted));
-  }
-
-  /**
-   * Returns the files beside own ones of a directory that are of another form than all of these, as
-   * caches are; other files of the same form are for other programs.
-   */
-  #cachesIn(directory: string, own: ReadonlySet<string>): string[] {
-    const found = this.#sysroot.trace(directory);
-    if (!isTrace(found)) return [];
-    const isFile = (path: string): boolean => {
-      const trace = this.#sysroot.trace(path);
-      return isTrace(trace) && trace.links.length === 0 && trace.stat.type === 'file';
-    };
-    const names = this.#sysroot.list(found);
-    const forms = new Set<string>();
-    const others: string[] = [];
-    for (const name of names) {
-      const path = `${directory}/${name}`;
-      if (!own.has(path)) others.push(path);
-      else if (isFile(path)) forms.add(formOf(name));
-    }
-    if (forms.size === 0) return [];
-    return others.filter((path) => !forms.has(formOf(baseName(path))) && isFile(path));
-  }
-
-  #unlisted(directory: string, own: ReadonlySet<string>): string[] {
-    const found = this.#sysroot.trace(directory);
-    if (!isTrace(found)) return [];
-    return this.#sysroot
-      .list(found)
-      .map((name) => `${directory}/${name}`)
-      .filter((path) => !own.has(path));
-  }
-
-  #below(path: string, depth: number): string[] {
-    if (SECRET.test(baseName(path)) || depth > MAX_DEPTH) return [];
-    const found = this.#sysroot.trace(path);
-    if (!isTrace(found) || (found.stat.mode & 0o004) === 0) return [];
-    if (found.stat.type === 'file' || found.links.some(({ last }) => last)) return [path];
-    if (found.stat.type !== 'directory') return [];
-    return this.#sysroot.list(found).flatMap((name) => this.#below(`${path}/${name}`, depth + 1));
+  /** Returns whether a package has a program that makes the caches of data. */
+  hasUpdater(member: InstalledPackage): boolean {
+    return this.#hasFile(member, UPDATES);
   }
 
   /** Of alternatives, the first one that is installed satisfies a relation. */
@@ -374,10 +275,4 @@ function isOfLanguage(member: InstalledPackage): boolean {
 /** Whether a package is for all architectures: it has no machine code. */
 function isForAll({ architecture }: InstalledPackage): boolean {
   return architecture === 'all' || architecture === 'noarch';
-}
-
-/** Returns the extension of a name, with its dot; empty if it has none. */
-function formOf(name: string): string {
-  const dot = name.lastIndexOf('.');
-  return dot < 0 ? '' : name.slice(dot);
 }

@@ -1,7 +1,7 @@
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
-import { CONFIGURATION, HEADER, LIBRARY, NOISE, PROGRAM } from './file-kinds.js';
+import { CONFIGURATION, HEADER, LIBRARY, NOISE, PROGRAM } from '../usage/file-kinds.js';
 import type { AskedJail } from './jail-contents.js';
 
 /** The minimum length of significant file names, unlike `as` or `data`. */

@@ -2,11 +2,11 @@ import type { PackageFamilies } from '../../evidence/packages/families.js';
 import { type InstalledPackage, sourceOf } from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
-import { hasFewPrograms } from '../packages/package-programs.js';
+import { LIBRARY, PROGRAM } from '../usage/file-kinds.js';
+import { hasFewPrograms } from '../usage/package-programs.js';
+import { startsByName } from '../usage/shell.js';
 import type { AdvisedProgram } from './advised-program.js';
 import type { AdviceContext } from './context.js';
-import { LIBRARY, PROGRAM } from './file-kinds.js';
-import { startsByName } from './shell.js';
 
 const XT = /^libXt\./;
 /** Resources of programs by their class (X Toolkit Intrinsics, XtResolvePathname). */

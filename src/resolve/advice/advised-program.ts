@@ -5,11 +5,11 @@ import type { Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
 import { baseName } from '../../text/base-name.js';
 import type { FoundProgram } from '../find-program.js';
+import { isServer } from '../usage/hints.js';
+import { startsPrograms } from '../usage/shell.js';
 import type { AdviceContext } from './context.js';
-import { isServer } from './hints.js';
 import { type Named, pathsNamedBy } from './program-paths.js';
 import type { Weighed } from './script-advice.js';
-import { startsPrograms } from './shell.js';
 
 /** Programs for administrators, among them servers; clients may listen too (hier(7)). */
 const SYSTEM_PROGRAM = /\/sbin\/[^/]+$/;

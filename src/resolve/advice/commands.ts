@@ -1,7 +1,5 @@
-import { essentialCommands, originalOf } from '../packages/named-paths.js';
-import type { AdvisedProgram } from './advised-program.js';
-import type { AdviceContext } from './context.js';
-import { PROGRAM } from './file-kinds.js';
+import { PROGRAM } from '../usage/file-kinds.js';
+import { essentialCommands, originalOf } from '../usage/named-paths.js';
 import {
   isShell,
   runsCommandLines,
@@ -9,7 +7,9 @@ import {
   startedShell,
   startsByName,
   startsOwnChoice,
-} from './shell.js';
+} from '../usage/shell.js';
+import type { AdvisedProgram } from './advised-program.js';
+import type { AdviceContext } from './context.js';
 
 /**
  * Sections of programs that carry out commands of their user, some of which run a shell (Debian

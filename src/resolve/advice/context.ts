@@ -1,9 +1,9 @@
 import type { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import type { Sysroot, Trace } from '../../fs/sysroot.js';
-import { madeConfiguration } from '../packages/made-configuration.js';
+import { ServiceHost } from '../usage/configured-users.js';
+import { madeConfiguration } from '../usage/made-configuration.js';
 import { AbsentFiles } from './absent-files.js';
-import { ServiceHost } from './configured-users.js';
 import type { AskedJail } from './jail-contents.js';
 import { type FileContents, ProgramParts } from './program-parts.js';
 

@@ -1,7 +1,7 @@
 import { unmerged } from '../../evidence/packages/aliases.js';
 import type { InstalledPackage } from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
-import { MANY } from '../packages/library-modules.js';
+import { MANY } from '../usage/library-modules.js';
 import type { AdvisedProgram } from './advised-program.js';
 import type { AdviceContext } from './context.js';
 

@@ -2,8 +2,9 @@ import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
 import { baseName } from '../../text/base-name.js';
 import type { Resolution } from '../additions.js';
+import type { RunKind } from '../file-collection.js';
 import type { ReadFile } from '../originals.js';
-import { hasUser } from './configured-users.js';
+import { hasUser } from '../usage/configured-users.js';
 
 /** Reasons for which a jail has programs, their libraries, and what scripts run. */
 const LOADED: ReadonlySet<Reason['kind']> = new Set([
@@ -16,9 +17,6 @@ const LOADED: ReadonlySet<Reason['kind']> = new Set([
   'command',
   'sourced',
 ]);
-
-/** By what a script can run a file. */
-export type RunKind = 'shebang' | 'env' | 'command';
 
 const [YES, NO] = ['1', '0'] as const;
 /** Separates paths in an answer; no path contains it. */

@@ -1,13 +1,13 @@
 import { isTrace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
 import { mentionedProviders, PROVIDER_LIBRARY } from '../data/openssl.js';
-import { moduleDirectories, opensModules, worksThrough } from '../packages/library-modules.js';
-import { PAM } from '../packages/pam.js';
+import { NOISE } from '../usage/file-kinds.js';
+import { isTlsClient } from '../usage/hints.js';
+import { moduleDirectories, opensModules, worksThrough } from '../usage/library-modules.js';
+import { PAM } from '../usage/pam.js';
 import type { AdvisedProgram } from './advised-program.js';
 import { ownCharset } from './charsets.js';
 import type { AdviceContext } from './context.js';
-import { NOISE } from './file-kinds.js';
-import { isTlsClient } from './hints.js';
 
 const FONT_LIBRARY = 'libfontconfig.so.1';
 const FONTS = '/etc/fonts/fonts.conf';

@@ -1,7 +1,7 @@
 import type { ElfFile } from '../../elf/types.js';
 import type { Sysroot, Trace } from '../../fs/sysroot.js';
-import { type Mentions, scriptMentions } from '../packages/named-paths.js';
 import type { ProgramStrings } from '../process/program-strings.js';
+import { type Mentions, scriptMentions } from '../usage/named-paths.js';
 
 /** The maximum size in bytes of scripts whose words are kept for the next program. */
 const MAX_MENTIONED = 128 << 20;

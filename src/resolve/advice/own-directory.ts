@@ -1,8 +1,8 @@
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { baseName } from '../../text/base-name.js';
+import { NOISE } from '../usage/file-kinds.js';
 import type { AdvisedProgram } from './advised-program.js';
 import type { AdviceContext } from './context.js';
-import { NOISE } from './file-kinds.js';
 
 /** Matches a file in a directory of its package. */
 const OWN_DIRECTORY = /^(\/usr\/(?:share|lib|libexec)\/(?:[^/]+-linux-[^/]+\/)?([^/]+))\/./;

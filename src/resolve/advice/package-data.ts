@@ -1,12 +1,12 @@
 import { type InstalledPackage, sourceOf } from '../../evidence/packages/package.js';
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
-import { hasModules } from '../packages/library-modules.js';
-import { madeCaches } from '../packages/made-state.js';
-import { hasFewPrograms } from '../packages/package-programs.js';
+import { CONFIGURATION, isConfiguration, isData, NOISE, PROGRAM } from '../usage/file-kinds.js';
+import { hasModules } from '../usage/library-modules.js';
+import { madeCaches } from '../usage/made-state.js';
+import { hasFewPrograms } from '../usage/package-programs.js';
 import { absentPart } from './absent-parts.js';
 import type { AdvisedProgram } from './advised-program.js';
 import type { AdviceContext, HostPackages } from './context.js';
-import { CONFIGURATION, isConfiguration, isData, NOISE, PROGRAM } from './file-kinds.js';
 import { hasSettings, hasUse } from './file-use.js';
 import type { Named } from './program-paths.js';
 

@@ -5,12 +5,12 @@ import {
   sourceOf,
 } from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
-import { openerImports } from '../packages/library-modules.js';
-import { type Mentions, type NamedPath, namedPaths } from '../packages/named-paths.js';
 import type { ProgramStrings } from '../process/program-strings.js';
+import { openerImports } from '../usage/library-modules.js';
+import { type Mentions, type NamedPath, namedPaths } from '../usage/named-paths.js';
+import { runsCommandLines } from '../usage/shell.js';
 import type { AskedJail } from './jail-contents.js';
 import type { MentionedNames } from './mentioned-names.js';
-import { runsCommandLines } from './shell.js';
 
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
 

@@ -1,6 +1,6 @@
 import type { InstalledPackage } from '../../evidence/packages/package.js';
 import { isTrace, type Trace } from '../../fs/sysroot.js';
-import { type NamedPath, scriptPathEnds, scriptPaths } from '../packages/named-paths.js';
+import { type NamedPath, scriptPathEnds, scriptPaths } from '../usage/named-paths.js';
 import type { AdviceContext } from './context.js';
 
 /** A path that a program names, itself or through a library. */

@@ -3,11 +3,11 @@ import { isTrace, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
 import type { FoundProgram } from '../find-program.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
+import { PROGRAM } from '../usage/file-kinds.js';
+import { languageOf } from '../usage/hints.js';
+import { isShell } from '../usage/shell.js';
 import type { AdviceContext } from './context.js';
-import { PROGRAM } from './file-kinds.js';
-import { languageOf } from './hints.js';
 import type { OwnProgram } from './script-advice.js';
-import { isShell } from './shell.js';
 
 /** Returns the interpreters of a script other than shells. */
 export function interpretersOf(

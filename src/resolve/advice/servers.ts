@@ -1,7 +1,7 @@
 import { sourceOf } from '../../evidence/packages/package.js';
 import { baseName } from '../../text/base-name.js';
+import { usersOf } from '../usage/configured-users.js';
 import type { AdvisedProgram } from './advised-program.js';
-import { usersOf } from './configured-users.js';
 import type { AdviceContext } from './context.js';
 
 /** Advises on an absent directory of configuration that has the name of a server. */

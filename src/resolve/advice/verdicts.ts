@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { FoundProgram } from '../find-program.js';
 import type { KeptFiles } from '../process/kept-files.js';
-import { packed, unpacked } from '../process/packed-text.js';
+import { keptResults, withResult } from '../process/kept-results.js';
 import { isUnchanged, type SeenFiles, seenBy } from '../process/seen-files.js';
 import type { AskedJail, JailContents } from './jail-contents.js';
 import type { Weighed } from './script-advice.js';
@@ -10,8 +10,6 @@ import type { Weighed } from './script-advice.js';
 /** Bounds of what is kept for a program: paths looked at, and characters. */
 const MAX_PATHS = 2_000;
 const MAX_TEXT = 64 << 10;
-/** For how many jails the advice on a program is kept: with its package, without, beside others. */
-const MAX_JAILS = 3;
 
 /** Advice on a program, with everything that it depends on but the program itself. */
 interface Verdict extends SeenFiles {
@@ -58,16 +56,15 @@ export class Verdicts {
     if (seen === undefined) return;
     const asked = Object.fromEntries(jail.asked);
     const verdict: Verdict = { advice, asked, ...seen };
-    const others = this.#verdictsOn(program).filter((other) => !this.#isAnswered(other.asked));
-    const all = [verdict, ...others].slice(0, MAX_JAILS);
-    const text = packed(JSON.stringify(all));
-    if (text.length <= MAX_TEXT) this.#kept.addAdvice(program.trace, nameOf(program), text);
+    const { ahead } = this.#probe;
+    const holds = (other: Verdict) => isUnchanged(ahead, other);
+    const text = withResult(verdict, this.#verdictsOn(program), holds, MAX_TEXT);
+    if (text !== undefined) this.#kept.addAdvice(program.trace, nameOf(program), text);
   }
 
-  /** Returns what is kept, the latest first. */
+  /** Returns what is kept for this jail and others: with the program's package, without, beside others. */
   #verdictsOn(program: FoundProgram): readonly Verdict[] {
-    const text = this.#kept.advice(program.trace, nameOf(program));
-    return text === undefined ? [] : JSON.parse(unpacked(text));
+    return keptResults(this.#kept.advice(program.trace, nameOf(program)));
   }
 
   /** Returns whether this jail gives the same answers. */

@@ -4,7 +4,7 @@ import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
-import { isShell } from '../advice/shell.js';
+import { isShell } from '../usage/shell.js';
 import type { ClosureSoFar } from './closure-so-far.js';
 
 /** The maximum size in bytes of a directory that is added whole because a program names it. */
@@ -67,9 +67,16 @@ export class AddedFiles {
   /**
    * Adds a path and everything below it; if that is large, only what its package has there, since
    * other packages may keep other versions of the same, as in a directory for packages of all kinds.
+   *
+   * @param among all its packages, if they are known
    */
-  addTree(trace: Trace, reason: Reason, owner: InstalledPackage): void {
-    let paths = this.#isShared(trace)
+  addTree(
+    trace: Trace,
+    reason: Reason,
+    owner: InstalledPackage,
+    among?: readonly InstalledPackage[],
+  ): void {
+    let paths = this.#isShared(trace, among)
       ? this.#ownBelow(trace, owner)
       : this.#below(trace, MAX_NAMED_TREE);
     if (paths === undefined) {
@@ -84,9 +91,10 @@ export class AddedFiles {
     for (const path of paths) this.add(path, reason);
   }
 
-  #isShared({ path, stat }: Trace): boolean {
+  #isShared({ path, stat }: Trace, among?: readonly InstalledPackage[]): boolean {
     if (stat.type !== 'directory') return false;
-    return (this.#database.ownersOf([path]).get(path)?.length ?? 0) > MAX_SHARING;
+    const sharing = among ?? this.#database.ownersOf([path]).get(path) ?? [];
+    return sharing.length > MAX_SHARING;
   }
 
   /** Returns what a package has below a directory. */

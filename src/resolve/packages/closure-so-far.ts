@@ -3,11 +3,9 @@ import type { ElfFile } from '../../elf/types.js';
 import type { Sysroot, Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
 import type { Resolution } from '../additions.js';
-import { hasUser } from '../advice/configured-users.js';
+import type { RunKind } from '../file-collection.js';
 import type { ReadFile } from '../originals.js';
-
-/** By what a script runs a file. */
-export type RunKind = 'shebang' | 'env' | 'command' | 'sourced';
+import { hasUser } from '../usage/configured-users.js';
 
 /** What the closure of requested programs contains so far, as packages look at it and add to it. */
 export interface ClosureSoFar {

@@ -1,8 +1,8 @@
 import { type InstalledPackage, sourceOf } from '../../evidence/packages/package.js';
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Trace } from '../../fs/sysroot.js';
+import { scriptPaths } from '../usage/named-paths.js';
 import type { AddedFiles, PackageSources } from './added-files.js';
-import { scriptPaths } from './named-paths.js';
 
 /** A directory of configuration. */
 const CONFIGURATION = /^\/etc\/[^/]+$/;

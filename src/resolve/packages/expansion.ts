@@ -3,20 +3,21 @@ import { JailbuildError } from '../../errors.js';
 import { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import { isBuildToolFile, isRunTimeFile } from '../../evidence/packages/run-time-files.js';
+import { UnownedFiles } from '../../evidence/packages/unowned-files.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { baseName } from '../../text/base-name.js';
 import { nearest } from '../../text/suggest.js';
-import { type KnownPrograms, ServiceHost, usersOf } from '../advice/configured-users.js';
 import type { FoundProgram } from '../find-program.js';
+import { type KnownPrograms, ServiceHost, usersOf } from '../usage/configured-users.js';
+import { madeConfiguration } from '../usage/made-configuration.js';
+import { declaredDirectories, madeState } from '../usage/made-state.js';
+import { PROGRAM } from '../usage/package-programs.js';
 import { AddedFiles, CONFIGURATION } from './added-files.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import type { Brought } from './brought.js';
 import type { ClosureSoFar } from './closure-so-far.js';
-import { madeConfiguration } from './made-configuration.js';
-import { declaredDirectories, madeState } from './made-state.js';
 import { NamedParts } from './named-parts.js';
-import { PROGRAM } from './package-programs.js';
 import { StartedPrograms } from './started-programs.js';
 import { wordsInData } from './words-in-data.js';
 import { wrappedBy } from './wrapped-programs.js';
@@ -272,7 +273,8 @@ export class Expansion {
     const [first] = packages;
     if (first === undefined) return;
     const isWanted = (path: string) => this.#request.packageDocs || isRunTimeFile(path);
-    for (const path of this.#families.unownedFiles(packages, isWanted)) {
+    const unowned = new UnownedFiles(this.#sysroot, this.#database, this.#families);
+    for (const path of unowned.in(packages, isWanted)) {
       // Links of alternatives are added with their targets.
       if (path.startsWith(`${ALTERNATIVES}/`)) continue;
       const trace = this.#sysroot.trace(path);

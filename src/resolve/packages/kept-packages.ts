@@ -5,7 +5,7 @@ import type { Sysroot } from '../../fs/sysroot.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import type { FoundProgram } from '../find-program.js';
 import type { KeptFiles } from '../process/kept-files.js';
-import { packed, unpacked } from '../process/packed-text.js';
+import { keptResults, withResult } from '../process/kept-results.js';
 import { isUnchanged, type SeenFiles, seenBy } from '../process/seen-files.js';
 import type { ClosureSoFar } from './closure-so-far.js';
 import { mayFollow, type RecordedClosure, type Recording, replay } from './recording.js';
@@ -13,8 +13,6 @@ import { mayFollow, type RecordedClosure, type Recording, replay } from './recor
 /** Bounds of what is kept for a list of programs: paths looked at, and characters. */
 const MAX_PATHS = 16_000;
 const MAX_TEXT = 256 << 10;
-/** For how many closures it is kept: with other files of the user. */
-const MAX_CLOSURES = 3;
 
 /** What packages brought besides the files that they added, as data. */
 export interface BroughtData {
@@ -85,18 +83,19 @@ export class PackageMemory {
     if (first === undefined || recording === undefined) return;
     if (seen === undefined || probed === undefined) return;
     const kept: KeptPackages = { ...brought, recording, seen, probed };
-    const all = [kept, ...this.#all(requested)].slice(0, MAX_CLOSURES);
-    const text = packed(JSON.stringify(all));
+    const { ahead } = this.#sysroot.probe;
+    const holds = (other: KeptPackages) =>
+      isUnchanged(ahead, other.seen) && isUnchanged(ahead, other.probed);
+    const text = withResult(kept, this.#all(requested), holds, MAX_TEXT);
     const name = nameOf(requested, this.#request);
-    if (text.length <= MAX_TEXT) this.#kept.addPackages(first.trace, name, text);
+    if (text !== undefined) this.#kept.addPackages(first.trace, name, text);
   }
 
-  /** Returns what is kept, the latest first. */
+  /** Returns what is kept for this closure and others: with other files of the user. */
   #all(requested: readonly FoundProgram[]): readonly KeptPackages[] {
     const [first] = requested;
     const name = nameOf(requested, this.#request);
-    const text = first === undefined ? undefined : this.#kept.packages(first.trace, name);
-    return text === undefined ? [] : JSON.parse(unpacked(text));
+    return keptResults(first === undefined ? undefined : this.#kept.packages(first.trace, name));
   }
 }
 

@@ -9,22 +9,12 @@ import {
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
-import { isLibraryDirectory } from '../advice/file-kinds.js';
-import {
-  isShell,
-  runsCommandLines,
-  startedShell,
-  startsByName,
-  startsPrograms,
-} from '../advice/shell.js';
 import { mentionedProviders, PROVIDER_LIBRARY } from '../data/openssl.js';
 import type { FoundProgram } from '../find-program.js';
-import type { AddedFiles, PackageSources } from './added-files.js';
-import type { ClosureSoFar } from './closure-so-far.js';
-import { addDependentConfiguration } from './dependent-configuration.js';
-import { moduleDirectories, openerImports, worksThrough } from './library-modules.js';
-import { madeConfiguration } from './made-configuration.js';
-import { madeCaches } from './made-state.js';
+import { isLibraryDirectory } from '../usage/file-kinds.js';
+import { moduleDirectories, openerImports, worksThrough } from '../usage/library-modules.js';
+import { madeConfiguration } from '../usage/made-configuration.js';
+import { madeCaches } from '../usage/made-state.js';
 import {
   essentialCommands,
   type NamedPath,
@@ -32,9 +22,19 @@ import {
   originalOf,
   quotedCommands,
   scriptDirectories,
-} from './named-paths.js';
-import { PROGRAM } from './package-programs.js';
-import { PAM, PAM_LIBRARY, pamFiles } from './pam.js';
+} from '../usage/named-paths.js';
+import { PROGRAM } from '../usage/package-programs.js';
+import { PAM, PAM_LIBRARY, pamFiles } from '../usage/pam.js';
+import {
+  isShell,
+  runsCommandLines,
+  startedShell,
+  startsByName,
+  startsPrograms,
+} from '../usage/shell.js';
+import type { AddedFiles, PackageSources } from './added-files.js';
+import type { ClosureSoFar } from './closure-so-far.js';
+import { addDependentConfiguration } from './dependent-configuration.js';
 import { usualCharsets } from './usual-charsets.js';
 
 /** Data in a directory of its own. */
@@ -126,7 +126,7 @@ export class NamedParts {
       if (isLibraryDirectory(trace.path)) continue;
       const found = sysroot.trace(name);
       if (!isTrace(found)) continue;
-      this.#added.addTree(found, { kind: 'named', by, package: owner.name }, owner);
+      this.#added.addTree(found, { kind: 'named', by, package: owner.name }, owner, among);
     }
   }
 
@@ -155,11 +155,12 @@ export class NamedParts {
     const named = this.#namedBy(object, elf).filter(isWanted);
     const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
     for (const { name, trace } of named) {
-      if (!listed.get(trace.path)?.includes(owner)) continue;
+      const among = listed.get(trace.path) ?? [];
+      if (!among.includes(owner)) continue;
       const found = this.#sysroot.trace(name);
       if (!isTrace(found) || !isRunTimeFile(found.path)) continue;
       const reason = { kind: 'named', by: object.path, package: owner.name } as const;
-      this.#added.addTree(found, reason, owner);
+      this.#added.addTree(found, reason, owner, among);
     }
   }
 

@@ -2,8 +2,9 @@ import type { DataStrings } from '../../elf/path-strings.js';
 import type { ElfFile } from '../../elf/types.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
+import type { RunKind } from '../file-collection.js';
 import type { ReadFile } from '../originals.js';
-import type { ClosureSoFar, RunKind } from './closure-so-far.js';
+import type { ClosureSoFar } from './closure-so-far.js';
 
 /** A question about the closure, and its answer. */
 interface Asked {

@@ -6,12 +6,12 @@ import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
-import { startsByName, startsPrograms } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
+import { type Mentions, scriptMentions } from '../usage/named-paths.js';
+import { PROGRAM, programsOf } from '../usage/package-programs.js';
+import { startsByName, startsPrograms } from '../usage/shell.js';
 import type { AddedFiles, PackageSources } from './added-files.js';
 import type { ClosureSoFar } from './closure-so-far.js';
-import { type Mentions, scriptMentions } from './named-paths.js';
-import { PROGRAM, programsOf } from './package-programs.js';
 
 /** A program that is found through a link, if at all. */
 const IN_OWN_DIRECTORY = /^\/usr\/lib\/.*\/bin\/[^/]+$/;

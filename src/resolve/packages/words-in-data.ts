@@ -1,5 +1,5 @@
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
-import { PROGRAM } from './package-programs.js';
+import { PROGRAM } from '../usage/package-programs.js';
 
 /**
  * Matches data without an extension, or with that of a description. Larger files, in bytes, are not

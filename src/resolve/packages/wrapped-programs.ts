@@ -1,11 +1,11 @@
 import type { PackageFamilies } from '../../evidence/packages/families.js';
 import { type PackageDatabase, sourceOf } from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
-import { languageOf } from '../advice/hints.js';
 import type { FoundProgram } from '../find-program.js';
+import { languageOf } from '../usage/hints.js';
+import { scriptMentions } from '../usage/named-paths.js';
+import { PROGRAM } from '../usage/package-programs.js';
 import type { ClosureSoFar } from './closure-so-far.js';
-import { scriptMentions } from './named-paths.js';
-import { PROGRAM } from './package-programs.js';
 
 interface Sources {
   readonly sysroot: Sysroot;

@@ -4,9 +4,9 @@ import type { ByteSource, ElfFile } from '../../elf/types.js';
 import { JailbuildError } from '../../errors.js';
 import type { Trace } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
-import { HINT_FUNCTIONS } from '../advice/hints.js';
-import { SPAWN_FUNCTIONS } from '../advice/shell.js';
-import { MODULE_FUNCTIONS } from '../packages/library-modules.js';
+import { HINT_FUNCTIONS } from '../usage/hints.js';
+import { MODULE_FUNCTIONS } from '../usage/library-modules.js';
+import { SPAWN_FUNCTIONS } from '../usage/shell.js';
 import { LIBC_FUNCTIONS } from './libc-libraries.js';
 import { NSS_FUNCTIONS } from './name-service.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { debianLicense } from '../../../src/evidence/packages/dpkg.js';
+import { debianLicense } from '../../../src/evidence/packages/dpkg-status.js';
 import {
   allOf,
   licenseExpression,

@@ -1,5 +1,5 @@
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
-import { languageOf } from '../advice/hints.js';
+import { languageOf } from './hints.js';
 
 /** Functions that open modules (dlopen(3), libltdl, GModule, APR). */
 export const MODULE_FUNCTIONS: readonly string[] = [

@@ -1,6 +1,6 @@
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import type { Trace } from '../../fs/sysroot.js';
-import { SELDOM_LOADED } from '../packages/library-modules.js';
+import { SELDOM_LOADED } from './library-modules.js';
 
 const OTHER_NOISE =
   /\/(XErrorDB|X11\/locale|conf\.avail|[\w-]+\.d|alsa(-lib)?|locale|terminfo|zoneinfo|zsh\/vendor-functions|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|binfmts)(\/|$)/;

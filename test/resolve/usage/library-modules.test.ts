@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hasModules } from '../../../src/resolve/packages/library-modules.js';
+import { hasModules } from '../../../src/resolve/usage/library-modules.js';
 
 test('modules are libraries below a directory of their package, in any library directory', () => {
   for (const directory of ['/usr/lib', '/usr/lib64', '/usr/lib/x86_64-linux-gnu']) {

@@ -1,4 +1,4 @@
-import type { NamedPath } from '../packages/named-paths.js';
+import type { NamedPath } from './named-paths.js';
 
 /** Functions of the C library that start /bin/sh (system(3), popen(3), wordexp(3)). */
 const SHELL_FUNCTIONS: ReadonlySet<string> = new Set(['system', 'popen', 'wordexp']);
