@@ -6,7 +6,7 @@ import type { Manifest } from '../../src/manifest/manifest.js';
 import { parseNsswitch } from '../../src/resolve/process/name-service.js';
 import { exec, jailbuild } from '../support/cli.js';
 import { fails } from '../support/fails.js';
-import { needsRoot } from '../support/need.js';
+import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const directory = tempDir();
@@ -142,6 +142,22 @@ int main(void) {
     ]);
   });
 });
+
+test(
+  'a shell that others start reads users from files only, one that is asked for reads all',
+  needs('zip', 'dash', '/var/lib/dpkg/info'),
+  () => {
+    const asked = build('shell-asked', 'zip', '/bin/sh', '--with-package');
+    const started = build('shell-started', 'zip', '--with-package');
+    for (const [jail, there] of [
+      [asked, true],
+      [started, false],
+    ] as const) {
+      assert.ok(existsSync(path.join(jail, 'bin/sh')), jail);
+      assert.equal(existsSync(path.join(jail, 'etc/nsswitch.conf')), there, jail);
+    }
+  },
+);
 
 test('nsswitch.conf is read as glibc reads it', () => {
   const conf = parseNsswitch(

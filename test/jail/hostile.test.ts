@@ -23,7 +23,8 @@ import { locateTarget } from '../../src/jail/target.js';
 import { writeNewJail } from '../../src/jail/write/new-jail.js';
 import { writeJail } from '../../src/jail/write/write.js';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
-import { needs, needsRoot } from '../support/need.js';
+import { needsRoot } from '../support/need.js';
+import { BELOW_FOREIGN_ROOT, needsForeignRoot } from '../support/users.js';
 import { manifestOf, scratch, snapshot } from './support.js';
 
 /** Creates files outside of the jail with the names of planned files, and a host. */
@@ -271,32 +272,18 @@ describe('a jail that others could replace is refused', needsRoot(), () => {
     await writeNewJail(manifest, where, {});
   });
 
-  test(
-    'below a root that belongs to nobody in the user namespace',
-    needs('setpriv', 'unshare'),
-    (t) => {
-      const home = scratch(t);
-      chownSync(home, uid, uid);
-      chmodSync(path.dirname(home), 0o755);
-      const user = [
-        'setpriv',
-        `--reuid=${uid}`,
-        `--regid=${uid}`,
-        '--clear-groups',
-        'unshare',
-        '-Ur',
-      ];
-      const node = [process.execPath, JAILBUILD];
-      const { status, stderr } = exec('env', [
-        ...[`HOME=${home}`, ...user, ...node, `${home}/jail`, 'true'],
-      ]);
-      assert.equal(
-        stderr,
-        `jailbuild: ${home}/jail: / belongs to a user whom this user namespace does not map and could be anyone: build outside of the namespace, or with --insecure-parents\n`,
-      );
-      assert.equal(status, 1);
-    },
-  );
+  test('below a root that belongs to nobody in the user namespace', needsForeignRoot(), (t) => {
+    const home = scratch(t);
+    chownSync(home, 12345, 12345);
+    const node = [process.execPath, JAILBUILD];
+    const words = [`HOME=${home}`, ...BELOW_FOREIGN_ROOT, ...node, `${home}/jail`, 'true'];
+    const { status, stderr } = exec('env', words, { cwd: '/' });
+    assert.equal(
+      stderr,
+      `jailbuild: ${home}/jail: / belongs to a user whom this user namespace does not map and could be anyone: build outside of the namespace, or with --insecure-parents\n`,
+    );
+    assert.equal(status, 1);
+  });
 
   test('on the command line before any output, unless --insecure-parents is given', (t) => {
     const parent = path.join(scratch(t), 'parent');

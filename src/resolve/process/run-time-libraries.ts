@@ -1,15 +1,19 @@
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
-import type { MissingLibrary } from '../../manifest/manifest.js';
+import type { MissingLibrary, Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { PACE, type Steps } from '../../manifest/steps.js';
 import type { FileCollection } from '../file-collection.js';
 import { Hints } from '../usage/hints.js';
+import { isShell } from '../usage/shell.js';
 import { openNotedLibraries } from './dlopen-notes.js';
 import { openLibcLibraries } from './libc-libraries.js';
 import { NameService } from './name-service.js';
 import type { RunningProcess } from './running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, type RuntimeFacts } from './runtime-facts.js';
+
+/** Reasons of a program that another one starts, and of the target of its link. */
+const STARTED: ReadonlySet<Reason['kind']> = new Set(['command', 'link-target']);
 
 /** Receives what {@link RunTimeLibraries} finds. */
 export interface OpeningWatcher {
@@ -46,6 +50,7 @@ export class RunTimeLibraries {
   *openInSteps(process: RunningProcess): Steps<void> {
     const { dlopen = 'required', nss = 'auto' } = this.#request;
     const libc = process.find(GLIBC_SONAME);
+    const asksForNames = nss === 'auto' && !this.#isStartedShell(process);
     let count = 0;
     for (const object of process.loaded) {
       this.#watcher.onObject(process, object);
@@ -58,8 +63,19 @@ export class RunTimeLibraries {
       for (const warning of openLibcLibraries(process, libc, object, imports, dlopen)) {
         this.#watcher.onWarning(warning);
       }
-      if (nss === 'auto') this.#nameService.open(process, libc, object, imports);
+      if (asksForNames) this.#nameService.open(process, libc, object, imports);
     }
+  }
+
+  /**
+   * Returns whether a process is a shell that is there only because other programs start it. What it looks users up for
+   * is `~NAME` of command lines and prompts, for which the users of files are enough: glibc has that service itself.
+   */
+  #isStartedShell(process: RunningProcess): boolean {
+    const path = process.loaded[0]?.trace.path;
+    if (path === undefined || !isShell(path)) return false;
+    const reasons = this.#files.reasonsOf(path);
+    return reasons.length > 0 && reasons.every(({ kind }) => STARTED.has(kind));
   }
 
   /** Records an object for the hints, and returns its facts. */
