@@ -82,6 +82,8 @@ export type Reason =
   | { readonly kind: 'merged-usr' }
   /** The loader's library cache. */
   | { readonly kind: 'ld-cache' }
+  /** /etc/hosts with the names of the jail itself. */
+  | { readonly kind: 'local-hosts' }
   /** The search path of musl's loader `of`. */
   | { readonly kind: 'ld-musl-path'; readonly of: string }
   /** Listed by the profile; `as` is the program's name there. */

@@ -52,6 +52,8 @@ export function reasonText(reason: Reason): string {
       return 'merged-/usr link';
     case 'ld-cache':
       return 'library cache';
+    case 'local-hosts':
+      return 'names of the jail itself';
     case 'ld-musl-path':
       return `search path of ${reason.of}`;
     case 'profile':

@@ -181,6 +181,11 @@ export class ProgramResolver {
     ];
   }
 
+  /** Whether a program looks up names or addresses of hosts. */
+  get anyLooksUpHosts(): boolean {
+    return this.#runTimeLibraries.anyLooksUpHosts;
+  }
+
   /** Shell scripts among the programs, in the order in which they were added. */
   get shellScripts(): readonly ShellScript[] {
     return this.#scripts.shellScripts;

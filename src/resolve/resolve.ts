@@ -11,6 +11,7 @@ import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
 import { atOnce, type Steps } from '../manifest/steps.js';
 import { type Additions, needsAdditions, type Resolution } from './additions.js';
 import type { Advisable } from './advice/advice-on.js';
+import { addLocalHosts } from './data/local-hosts.js';
 import { addRunTimeData } from './data/run-time-data.js';
 import { addTerminfo } from './data/terminfo.js';
 import { resolveEnvironment } from './environment.js';
@@ -254,6 +255,7 @@ export class Resolving {
       ...addRunTimeData(sysroot, files, programs, request),
     ];
     programs.finish();
+    if (request.withPackage === true && programs.anyLooksUpHosts) addLocalHosts(files);
 
     if (programs.libraryPathUsed) {
       warnings.push(

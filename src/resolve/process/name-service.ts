@@ -44,6 +44,11 @@ const FUNCTIONS: Readonly<Record<Database, readonly string[]>> = {
 /** The databases that each function queries. */
 export const NSS_FUNCTIONS: ReadonlyMap<string, readonly Database[]> = byFunction();
 
+/** Returns whether a program looks up names or addresses of hosts, according to its imports. */
+export function looksUpHosts(imports: readonly string[]): boolean {
+  return imports.some((name) => NSS_FUNCTIONS.get(name)?.includes('hosts'));
+}
+
 const CONF = '/etc/nsswitch.conf';
 /** Services that glibc uses if nsswitch.conf does not list the database (nss/nss_database.c). */
 const DEFAULT_SERVICES: Readonly<Partial<Record<Database, readonly string[]>>> = {

@@ -8,7 +8,7 @@ import { Hints } from '../usage/hints.js';
 import { isShell } from '../usage/shell.js';
 import { openNotedLibraries } from './dlopen-notes.js';
 import { openLibcLibraries } from './libc-libraries.js';
-import { NameService } from './name-service.js';
+import { looksUpHosts, NameService } from './name-service.js';
 import type { RunningProcess } from './running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, type RuntimeFacts } from './runtime-facts.js';
 
@@ -31,6 +31,7 @@ export class RunTimeLibraries {
   readonly #watcher: OpeningWatcher;
   readonly #nameService: NameService;
   readonly #hints = new Hints();
+  #anyLooksUpHosts = false;
 
   constructor(
     sysroot: Sysroot,
@@ -46,6 +47,11 @@ export class RunTimeLibraries {
     this.#nameService = new NameService(sysroot, files);
   }
 
+  /** Whether a program looks up hosts, with the name service that the request leaves it. */
+  get anyLooksUpHosts(): boolean {
+    return this.#anyLooksUpHosts;
+  }
+
   /** Opens and adds the libraries of all objects of a process, also of those that this opens, with steps for them. */
   *openInSteps(process: RunningProcess): Steps<void> {
     const { dlopen = 'required', nss = 'auto' } = this.#request;
@@ -59,7 +65,9 @@ export class RunTimeLibraries {
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#watcher.onMissing(library);
       }
-      if (libc === undefined || object === libc) continue;
+      if (object === libc) continue;
+      this.#anyLooksUpHosts ||= asksForNames && looksUpHosts(imports);
+      if (libc === undefined) continue;
       for (const warning of openLibcLibraries(process, libc, object, imports, dlopen)) {
         this.#watcher.onWarning(warning);
       }
