@@ -124,7 +124,14 @@ describe(
       assert.equal(day(jail, 'C'), 'Wednesday');
     });
 
-    test('needs nothing for C, POSIX and C.UTF-8, and refuses a locale that was not generated', () => {
+    test('needs data for C.UTF-8 but not for C and POSIX, and refuses what was not generated', () => {
+      const plain = build('c-only', 'locale', '--sysroot', directories, '--locale', 'C,POSIX');
+      assert.ok(!existsSync(path.join(plain, 'usr/lib/locale')));
+      refused(
+        'LOCALE_NOT_FOUND',
+        /C\.UTF-8: no such locale/,
+        ...['locale', '--sysroot', directories, '--locale', 'C.UTF-8'],
+      );
       const jail = build('c-locales', 'locale', '--locale', 'C,POSIX,C.UTF-8');
       assert.equal(inside(jail, { LC_ALL: 'C.UTF-8' }, 'locale', 'charmap').stdout, 'UTF-8\n');
       refused(

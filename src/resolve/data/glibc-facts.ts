@@ -9,8 +9,6 @@ export interface GlibcFacts {
   readonly gconv: string | undefined;
   readonly locale: string;
   readonly zoneinfo: string;
-  /** Whether the locale C.UTF-8 is built in. */
-  readonly hasUtf8Locale: boolean;
 }
 
 /** Usual directories of distributions, for C libraries whose own are unknown. */
@@ -18,11 +16,8 @@ export const USUAL_FACTS: GlibcFacts = {
   gconv: undefined,
   locale: '/usr/lib/locale',
   zoneinfo: '/usr/share/zoneinfo',
-  hasUtf8Locale: false,
 };
 
-/** The first release of glibc with C.UTF-8 built in. */
-const WITH_UTF8 = 'GLIBC_2.35';
 /** The maximum size of a C library in bytes; glibc itself has two megabytes. */
 const MAX_LIBC_SIZE = 64 << 20;
 
@@ -44,7 +39,6 @@ function readFacts(sysroot: Sysroot, { trace, elf }: LoadedObject): GlibcFacts {
       gconv: directoryOf(pieces, '/gconv-modules.cache'),
       locale: directoryOf(pieces, '/locale-archive') ?? USUAL_FACTS.locale,
       zoneinfo: stringWithEnd(pieces, '/zoneinfo') ?? USUAL_FACTS.zoneinfo,
-      hasUtf8Locale: elf.dynamic?.versions.defines?.has(WITH_UTF8) === true,
     };
   } finally {
     reader.close();

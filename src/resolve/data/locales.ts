@@ -11,17 +11,17 @@ const ENTRY_SIZE = 12;
 
 /**
  * Adds the data of locales: directories of their own, or the whole archive in which localedef(1)
- * collects them. C and POSIX are built into the C library.
+ * collects them. C and POSIX are built into the C library; C.UTF-8 is a directory as well (glibc NEWS, 2.35).
  *
  * @param names as in LC_ALL
- * @param facts where the C library looks for them, and whether C.UTF-8 is built in too
+ * @param facts where the C library looks for them
  * @throws JailbuildError LOCALE_NOT_FOUND
  */
 export function addLocales(
   sysroot: Sysroot,
   files: FileCollection,
   names: readonly string[],
-  { locale: directory, hasUtf8Locale }: Pick<GlibcFacts, 'locale' | 'hasUtf8Locale'>,
+  { locale: directory }: Pick<GlibcFacts, 'locale'>,
 ): void {
   let archived: { readonly trace: Trace; readonly names: ReadonlySet<string> } | undefined;
   for (const name of names) {
@@ -34,7 +34,7 @@ export function addLocales(
     }
     const tree = name.includes('/') ? undefined : findDirectory(sysroot, directory, [name, normal]);
     if (tree !== undefined) files.addTree(tree, () => ({ kind: 'locale', name }));
-    else if (!hasUtf8Locale || normal !== 'C.utf8') {
+    else {
       throw new JailbuildError(
         'LOCALE_NOT_FOUND',
         `${name}: no such locale in ${directory}: make it with localedef or the package locales`,

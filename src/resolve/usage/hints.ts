@@ -89,7 +89,7 @@ const KINDS: readonly HintKind[] = [
   },
   {
     functions: ['setlocale', 'newlocale'],
-    what: 'locales other than C and C.UTF-8',
+    what: 'locales other than C',
     add: '--locale NAME',
     isCovered: ({ request }) => some(request.locales),
   },
