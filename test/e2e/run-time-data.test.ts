@@ -13,7 +13,7 @@ import type { ErrorCode } from '../../src/errors.js';
 import type { Manifest } from '../../src/manifest/manifest.js';
 import { exec, type Finished, jailbuild } from '../support/cli.js';
 import { fails } from '../support/fails.js';
-import { needs, needsRoot } from '../support/need.js';
+import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
@@ -255,29 +255,33 @@ test('these options are in the manifest, with a reason for each file', () => {
   assert.ok(!kinds.has('nsswitch') && !kinds.has('nss-module') && !kinds.has('dlopen'));
 });
 
-describe('/etc/hosts with --with-package', needs('getent', 'zip', '/var/lib/dpkg/info'), () => {
-  const hostsOf = (jail: string) => path.join(jail, 'etc/hosts');
+describe(
+  '/etc/hosts with --with-package',
+  needsRoot('getent', 'chroot', 'zip', '/var/lib/dpkg/info'),
+  () => {
+    const hostsOf = (jail: string) => path.join(jail, 'etc/hosts');
 
-  test('has localhost for programs that look up hosts', needsRoot('chroot'), () => {
-    const jail = build('hosts', 'getent', '--with-package');
-    assert.match(inside(jail, {}, 'getent', 'hosts', 'localhost').stdout, /^::1 +localhost/);
-    const without = build('hosts-default', 'getent');
-    assert.equal(inside(without, {}, 'getent', 'hosts', 'localhost').status, 2);
-  });
+    test('has localhost for programs that look up hosts', () => {
+      const jail = build('hosts', 'getent', '--with-package');
+      assert.match(inside(jail, {}, 'getent', 'hosts', 'localhost').stdout, /^::1 +localhost/);
+      const without = build('hosts-default', 'getent');
+      assert.equal(inside(without, {}, 'getent', 'hosts', 'localhost').status, 2);
+    });
 
-  test('is not made for others, nor without the name service or over a file of the user', () => {
-    for (const words of [
-      ['zip', '--with-package'],
-      ['getent', '--with-package', '--nss', 'none'],
-      ['getent', '--with-package', '--exclude', '/etc/hosts'],
-    ]) {
-      assert.ok(
-        !existsSync(hostsOf(build(`hosts-${words.join('')}`.replaceAll('/', ''), ...words))),
-      );
-    }
-    const own = path.join(directory, 'own-hosts');
-    writeFileSync(own, '192.0.2.1 own\n');
-    const jail = build('hosts-own', 'getent', '--with-package', '--include', `${own}:/etc/hosts`);
-    assert.equal(readFileSync(hostsOf(jail), 'utf8'), '192.0.2.1 own\n');
-  });
-});
+    test('is not made for others, nor without the name service or over a file of the user', () => {
+      for (const words of [
+        ['zip', '--with-package'],
+        ['getent', '--with-package', '--nss', 'none'],
+        ['getent', '--with-package', '--exclude', '/etc/hosts'],
+      ]) {
+        assert.ok(
+          !existsSync(hostsOf(build(`hosts-${words.join('')}`.replaceAll('/', ''), ...words))),
+        );
+      }
+      const own = path.join(directory, 'own-hosts');
+      writeFileSync(own, '192.0.2.1 own\n');
+      const jail = build('hosts-own', 'getent', '--with-package', '--include', `${own}:/etc/hosts`);
+      assert.equal(readFileSync(hostsOf(jail), 'utf8'), '192.0.2.1 own\n');
+    });
+  },
+);

@@ -6,7 +6,7 @@ import type { Manifest } from '../../src/manifest/manifest.js';
 import { parseNsswitch } from '../../src/resolve/process/name-service.js';
 import { exec, jailbuild } from '../support/cli.js';
 import { fails } from '../support/fails.js';
-import { needs, needsRoot } from '../support/need.js';
+import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const directory = tempDir();
@@ -145,7 +145,7 @@ int main(void) {
 
 test(
   'a shell that others start reads users from files only, one that is asked for reads all',
-  needs('zip', 'dash', '/var/lib/dpkg/info'),
+  needsRoot('zip', 'dash', '/var/lib/dpkg/info'),
   () => {
     const asked = build('shell-asked', 'zip', '/bin/sh', '--with-package');
     const started = build('shell-started', 'zip', '--with-package');

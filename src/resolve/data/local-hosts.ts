@@ -7,7 +7,7 @@ const LOCAL_NAMES = `127.0.0.1 localhost
 `;
 
 /**
- * Adds hosts(5) with the jail's own names, unless the jail has the file: neither glibc nor musl knows the address of
+ * Adds hosts(5) with the jail's own names, unless the request adds the file: neither glibc nor musl knows the address of
  * `localhost` without it.
  */
 export function addLocalHosts(files: FileCollection): void {

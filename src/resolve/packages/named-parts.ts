@@ -95,8 +95,9 @@ export class NamedParts {
     }
     for (const { name, trace, by, starts } of absent) {
       const among = owners.get(trace.path) ?? [];
-      if (starts && among.some(({ isEssential }) => isEssential))
+      if (starts && among.some(({ isEssential }) => isEssential)) {
         this.#programs.addAtPath(name, by);
+      }
       const isOnly = own.has(by) && among.length === 1;
       const owner = among.find(
         (item) =>
